@@ -1,0 +1,170 @@
+"""Scenario files (TOML) to frozen dataclasses: what is simulated, for how long, under which terms."""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from regulars.errors import SettingError
+
+#: The policies that every run compares, in the order of reports.
+POLICIES = ("silence", "blast", "demographics", "purchases", "harvest", "considerate", "history")
+
+
+@dataclass(frozen=True)
+class RetailerSettings:
+    """One retailer of a scenario.
+
+    ``policy`` is used in market mode; in arms mode each arm brings its own. ``price_level`` multiplies every shelf
+    price. Margins and costs are assumptions, not data: The Complete Journey has no costs.
+    """
+
+    name: str = "chain"
+    policy: str = "considerate"
+    policy_settings: Mapping[str, Any] = field(default_factory=dict)
+    price_level: float = 1.0
+    margin: float = 0.28  #: share of the shelf price of national brands (assumed; typical of US grocery)
+    margin_private: float = 0.36  #: the same for the retailer's own brands (assumed)
+    discount_funded: float = 0.6  #: share of shelf discounts that the manufacturer pays (assumed)
+    coupon_funded: float = 0.5  #: share of coupon value that the manufacturer pays (assumed)
+    contact_cost: float = 0.01  #: currency units per electronic contact, with handling (assumed)
+    mail_cost: float = 0.45  #: currency units per contact by post (assumed)
+    weeks_of_stock: float = 0.0  #: order-up-to level in weeks of usual sales; 0 means that nothing is ever out
+
+
+@dataclass(frozen=True)
+class SweepSettings:
+    """Further arms that show how sure a ranking is; ``worlds`` of each are run."""
+
+    frequency: tuple[float, ...] = ()
+    frequency_policies: tuple[str, ...] = ("blast", "considerate")
+    priors: tuple[str, ...] = ()
+    prior_policies: tuple[str, ...] = ("purchases", "harvest", "considerate")
+    worlds: int = 2
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """All that a run depends on, beside the population and the shelf."""
+
+    name: str = "one-chain"
+    about: str = ""
+    mode: str = "arms"  #: "arms": one policy a world, same luck; "market": the retailers compete in one world
+    source: str = "complete-journey"
+    days: int = 365
+    warm_up: int = 91  #: days lived without any contact before day 0, so that records and clocks are warm
+    worlds: int = 4
+    seed: int = 1
+    consumers: int = 0  #: 0 means every fitted household; more are sampled from them
+    policies: tuple[str, ...] = POLICIES
+    retailers: tuple[RetailerSettings, ...] = (RetailerSettings(),)
+    sweep: SweepSettings = SweepSettings()
+    ablate: tuple[str, ...] = ()
+    priors: Mapping[str, float] = field(default_factory=dict)  #: world parameters pinned to a value
+
+    def __post_init__(self) -> None:
+        _between("days", self.days, 1, 3650)
+        _between("warm_up", self.warm_up, 0, 364)
+        _between("worlds", self.worlds, 1, 1000)
+        _between("consumers", self.consumers, 0, 50_000_000)
+        _between("seed", self.seed, 0, 2**63 - 1)
+        if self.mode not in ("arms", "market"):
+            raise SettingError(f"mode is {self.mode!r}; it must be 'arms' or 'market'")
+        if not self.retailers:
+            raise SettingError("a scenario needs at least one [[retailer]]")
+        if self.mode == "arms" and len(self.retailers) != 1:
+            raise SettingError(
+                f"mode 'arms' compares policies at one retailer, but {len(self.retailers)} are given; "
+                "use mode = \"market\""
+            )
+        names = [retailer.name for retailer in self.retailers]
+        if len(set(names)) != len(names):
+            raise SettingError(f"retailers must have different names; got {', '.join(names)}")
+        if len(names) > 8:
+            raise SettingError(f"{len(names)} retailers are given; at most 8 can compete in one world")
+
+    def changed(self, **changes: Any) -> Scenario:
+        """The same scenario with some fields replaced; None leaves a field as it is."""
+        return replace(self, **{name: value for name, value in changes.items() if value is not None})
+
+
+def shipped() -> tuple[str, ...]:
+    """Names of the scenarios that come with Regulars."""
+    folder = resources.files("regulars") / "scenarios"
+    return tuple(sorted(entry.name[:-5] for entry in folder.iterdir() if entry.name.endswith(".toml")))
+
+
+def load(name_or_path: str | Path) -> Scenario:
+    """A scenario by its shipped name or from a TOML file.
+
+    Raises
+    ------
+    SettingError
+        when there is no such scenario, or the file is not TOML, or has a key or value that cannot be used.
+    """
+    name = str(name_or_path)
+    if name in shipped():
+        return parse((resources.files("regulars") / "scenarios" / f"{name}.toml").read_text("utf-8"), f"{name}.toml")
+    path = Path(name_or_path)
+    if not path.is_file():
+        known = ", ".join(shipped())
+        raise SettingError(f"no scenario {name!r}: it is neither a file nor one of {known}")
+    try:
+        text = path.read_text("utf-8")
+    except UnicodeDecodeError as error:
+        raise SettingError(f"{path} is not UTF-8 text ({error.reason} at byte {error.start})") from error
+    return parse(text, str(path))
+
+
+def parse(text: str, file: str) -> Scenario:
+    """A scenario from TOML text; ``file`` is named in errors."""
+    try:
+        table = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise SettingError(f"{file} is not TOML: {error}") from error
+    retailers = table.pop("retailer", None)
+    sweep = table.pop("sweep", None)
+    values = _typed(Scenario, table, file, skip=("retailers", "sweep"))
+    if retailers is not None:
+        if not isinstance(retailers, list):
+            raise SettingError(f"{file}: write each retailer as [[retailer]]")
+        values["retailers"] = tuple(
+            RetailerSettings(**_typed(RetailerSettings, entry, f"{file} [[retailer]] {number}"))
+            for number, entry in enumerate(retailers, 1)
+        )
+    if sweep is not None:
+        values["sweep"] = SweepSettings(**_typed(SweepSettings, sweep, f"{file} [sweep]"))
+    try:
+        return Scenario(**values)
+    except SettingError as error:
+        raise SettingError(f"{file}: {error}") from error
+
+
+def _typed(kind: type, table: Mapping[str, Any], where: str, skip: tuple[str, ...] = ()) -> dict[str, Any]:
+    known = {entry.name: entry for entry in fields(kind) if entry.name not in skip}
+    values: dict[str, Any] = {}
+    for name, value in table.items():
+        if name not in known:
+            near = difflib.get_close_matches(name, known, 1)
+            hint = f"; did you mean {near[0]!r}?" if near else f"; it may have {', '.join(known)}"
+            raise SettingError(f"{where}: unknown setting {name!r}{hint}")
+        default = known[name].default
+        if isinstance(value, list):
+            value = tuple(value)
+        if isinstance(default, float) and isinstance(value, int) and not isinstance(value, bool):
+            value = float(value)
+        expected = type(default) if default.__class__.__name__ != "_MISSING_TYPE" else dict
+        if not isinstance(value, expected) or (isinstance(value, bool) and expected is not bool):
+            raise SettingError(f"{where}: {name} is {value!r}; it must be of type {expected.__name__}")
+        values[name] = value
+    return values
+
+
+def _between(name: str, value: int, low: int, high: int) -> None:
+    if not low <= value <= high:
+        raise SettingError(f"{name} is {value}; it must be from {low} to {high}")

@@ -1,0 +1,58 @@
+"""Claims about the house: who may import whom, and which file names say nothing."""
+
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+HOUSE = ROOT / "src" / "regulars"
+SAY_NOTHING = {"utils", "util", "common", "helpers", "helper", "manager", "managers", "base", "misc"}
+CONTRACTS = {
+    contract["id"]: contract
+    for contract in tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+}
+
+
+def _lint(config: Path, tmp_path: Path) -> subprocess.CompletedProcess[str]:
+    command = "import sys; from importlinter.cli import lint_imports_command; lint_imports_command()"
+    arguments = ["--config", str(config), "--cache-dir", str(tmp_path)]
+    return subprocess.run(
+        [sys.executable, "-c", command, *arguments], cwd=ROOT, capture_output=True, text=True
+    )
+
+
+def test_every_contract_is_kept(tmp_path):
+    result = _lint(ROOT / "pyproject.toml", tmp_path)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert f"{len(CONTRACTS)} kept, 0 broken" in result.stdout
+
+
+def test_the_linter_would_notice(tmp_path):
+    config = tmp_path / "planted.toml"
+    config.write_text(
+        '[tool.importlinter]\nroot_package = "regulars"\n[[tool.importlinter.contracts]]\nname = "planted"\n'
+        'type = "forbidden"\nsource_modules = ["regulars.draws"]\nforbidden_modules = ["regulars.errors"]\n'
+    )
+    result = _lint(config, tmp_path)
+    assert result.returncode == 1
+    assert "0 kept, 1 broken" in result.stdout
+
+
+@pytest.mark.parametrize("face", ["retail", "service", "portal"])
+def test_the_public_face_is_under_the_contract_as_soon_as_it_exists(face):
+    if (HOUSE / face).exists() or (HOUSE / f"{face}.py").exists():
+        assert f"regulars.{face}" in CONTRACTS["private-face"]["source_modules"]
+
+
+def test_no_file_name_says_nothing():
+    # A folder with a file named utils has no noun for what is in it.
+    named = [path for path in HOUSE.rglob("*") if path.stem.strip("_") in SAY_NOTHING]
+    assert named == []
+
+
+def test_the_package_imports_without_numba():
+    code = "import regulars, sys; sys.exit('numba' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
