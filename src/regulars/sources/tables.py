@@ -1,0 +1,658 @@
+"""Any retailer's purchases, as CSV or Parquet, through a map of columns, as a panel."""
+
+import datetime
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from regulars.errors import BadInput, SettingError, UnknownColumn
+from regulars.sources.delimited import RawTable, read_raw
+from regulars.sources.panel import (
+    DEMOGRAPHICS,
+    SCHEMAS,
+    Panel,
+    count_rejects,
+    merge_lines,
+    number_products,
+    week_of,
+    write_rejects,
+)
+from regulars.sources.values import amounts, dates, names
+
+# What a column can mean, and the headers that say so without being mapped; earlier ones win.
+LINE_COLUMNS: dict[str, tuple[str, ...]] = {
+    "date": (
+        "date",
+        "day",
+        "transaction_date",
+        "purchase_date",
+        "order_date",
+        "sale_date",
+        "transaction_timestamp",
+        "timestamp",
+        "datetime",
+        "date_time",
+        "invoice_date",
+        "invoicedate",
+        "trans_date",
+    ),
+    "card": (
+        "card",
+        "card_id",
+        "card_number",
+        "loyalty_card",
+        "loyalty_id",
+        "loyalty_number",
+        "customer",
+        "customer_id",
+        "customerid",
+        "customer_no",
+        "household",
+        "household_id",
+        "household_key",
+        "hshd_num",
+        "member",
+        "member_id",
+        "client_id",
+        "user_id",
+        "shopper_id",
+    ),
+    "net": (
+        "net",
+        "net_amount",
+        "net_sales",
+        "amount",
+        "sales_value",
+        "sales",
+        "total",
+        "line_total",
+        "revenue",
+        "spend",
+        "value",
+        "paid",
+    ),
+    "sku": (
+        "sku",
+        "product",
+        "product_id",
+        "upc",
+        "ean",
+        "gtin",
+        "barcode",
+        "item",
+        "item_id",
+        "article",
+        "article_id",
+        "plu",
+        "stock_code",
+        "stockcode",
+        "prod_id",
+    ),
+    "quantity": ("quantity", "qty", "units", "pieces", "count", "number_of_items"),
+    "price": ("price", "unit_price", "unitprice", "shelf_price", "list_price", "regular_price"),
+    "discount": ("discount", "retail_disc", "discount_amount", "markdown"),
+    "store": ("store", "store_id", "shop", "shop_id", "branch", "outlet", "location", "site", "store_code"),
+    "category": (
+        "category",
+        "product_category",
+        "category_name",
+        "commodity",
+        "commodity_desc",
+        "group",
+        "product_group",
+    ),
+    "department": ("department", "dept", "department_name", "division"),
+    "brand": ("brand", "brand_name", "brand_ty", "label"),
+    "basket": (
+        "basket",
+        "basket_id",
+        "basket_num",
+        "transaction",
+        "transaction_id",
+        "receipt",
+        "receipt_id",
+        "order",
+        "order_id",
+        "invoice",
+        "invoice_id",
+        "invoiceno",
+        "ticket",
+    ),
+    "campaign": ("campaign", "campaign_id"),
+    "coupon": ("coupon", "coupon_id", "coupon_upc", "coupon_code", "voucher"),
+    "coupon_discount": ("coupon_discount", "coupon_disc", "coupon_value", "coupon_amount"),
+}
+PRODUCT_COLUMNS: dict[str, tuple[str, ...]] = {
+    "sku": LINE_COLUMNS["sku"],
+    "category": LINE_COLUMNS["category"],
+    "department": LINE_COLUMNS["department"],
+    "brand": LINE_COLUMNS["brand"],
+    "type": ("type", "product_type", "subcategory", "sub_category", "sub_commodity_desc", "segment"),
+    "manufacturer": ("manufacturer", "manufacturer_id", "maker", "vendor", "supplier"),
+    "package_size": ("package_size", "size", "pack_size", "curr_size_of_product"),
+}
+PRIVATE_LABELS = ("private", "private label", "private-label", "own", "own brand", "own label", "store brand")
+
+LARGEST_NET = 1_000_000.0  # of one line, in currency units; keeps sums of cents far from their limit
+LARGEST_QUANTITY = 10_000.0
+LONGEST_NAME = 256
+LONGEST_WEEKS = 255
+SHORTEST_DAYS = 14
+_ALONE_DAYS = 366  # a purchase that far from all others is a typing error, not a panel
+_ALL = "ALL"
+
+
+def read(
+    path: str | os.PathLike[str],
+    columns: Mapping[str, str] | None = None,
+    *,
+    products: str | os.PathLike[str] | None = None,
+    rejects: str | os.PathLike[str] | None = None,
+    date_format: str | None = None,
+    currency: str = "USD",
+) -> Panel:
+    """Read one retailer's purchase lines as a panel.
+
+    Three columns are needed: date, card and net (what was paid for the line). With sku, too, products are
+    told apart; without it every line is one product of its category, or of the one category "ALL". Optional:
+    quantity, price (of one unit on the shelf, before discount), discount (of the whole line), store,
+    category, department, brand, basket, campaign, coupon, coupon_discount.
+
+    Parameters
+    ----------
+    path : a CSV (comma, semicolon, tab or bar; UTF-8 or UTF-16), one purchase line a row, or Parquet
+    columns : what we call it to what the file calls it, as in ``{"net": "turnover"}``; wins over the headers
+        that are known by themselves (``LINE_COLUMNS``)
+    products : a table of products: sku, and any of category, department, brand, type, manufacturer,
+        package_size. A line of a product that is not in it is left out.
+    rejects : where to list every row that was left out, as CSV: file, line, kind, field, value, mend. The
+        line counts from the header, line 1; in Parquet, from the first row.
+    date_format : "DD/MM/YYYY", "MM/DD/YYYY", "%d.%m.%Y", "epoch"; None finds out
+    currency : ISO 4217 code of the amounts
+
+    Returns
+    -------
+    Panel
+        ``rejects`` counts by kind what was left out; kept and left-out rows add up to the rows of the file.
+        Day 0 is the date of the first purchase. Without a basket column, a basket is what one card bought on
+        one day in one store. A fraction of a unit (weighed goods) counts as one. Lines of one basket and
+        product are summed.
+
+    Raises
+    ------
+    BadInput
+        when the file as a whole cannot be used, and nothing less than a change of the file mends it.
+    UnknownColumn
+        when date, card or net is not there, or a mapped column is not.
+    SettingError
+        when the map names something unknown, or the rejects would overwrite the tables.
+    """
+    for source in (path, products):
+        if rejects is not None and source is not None and Path(rejects).resolve() == Path(source).resolve():
+            raise SettingError(f"The rejects would overwrite {source}. Name another file")
+    raw = read_raw(path)
+    header = _map(raw, columns or {}, LINE_COLUMNS, ("date", "card", "net"))
+    sieve = _Sieve(raw, header)
+    lines = _typed(raw, header, sieve, date_format)
+    catalog, left_out = _read_catalog(products)
+    if catalog is not None:
+        if "sku" not in header:
+            raise UnknownColumn("sku", raw.file, raw.cells.columns, _mend("sku", raw, header))
+        unknown = ~lines["sku"].is_in(catalog["sku"].implode())
+        sieve.add(unknown, "unknown product", "sku", "Add it to the table of products")
+    sieve.add_repeats()
+    lines = lines.filter(sieve.good)
+    left_out = pl.concat([sieve.rejected(), left_out])
+    # Written before the file as a whole may be refused: the list is what explains the refusal.
+    rejects_file = None if rejects is None else write_rejects(rejects, left_out)
+    if lines.is_empty():
+        _refuse_all(raw, left_out)
+    _check_span(raw.file, header, lines)
+    return _panel(raw.file, lines, catalog, left_out, rejects_file, currency)
+
+
+class _Sieve:
+    """What is wrong first with each row; a row with which nothing is wrong is kept."""
+
+    def __init__(self, raw: RawTable, header: Mapping[str, str]) -> None:
+        self._raw = raw
+        self._header = header
+        self._problems: list[tuple[str, str | None, str]] = []
+        self._problem: NDArray[np.int16] = np.full(raw.cells.height, -1, np.int16)
+
+    @property
+    def good(self) -> pl.Series:
+        return pl.Series(self._problem < 0)
+
+    def add(self, wrong: pl.Series, kind: str, target: str | None, mend: str) -> None:
+        hit = wrong.fill_null(False).to_numpy() & (self._problem < 0)
+        self._problem[hit] = len(self._problems)
+        self._problems.append((kind, target, mend))
+
+    def add_repeats(self) -> None:
+        good = self._problem < 0
+        kept = self._raw.cells.filter(pl.Series(good))
+        repeated = np.zeros(len(good), bool)
+        repeated[good] = ~kept.select(pl.struct(pl.all()).is_first_distinct()).to_series().to_numpy()
+        mend = "Drop the repeat, or number the rows in a column if both are real"
+        self.add(pl.Series(repeated), "duplicate line", None, mend)
+
+    def rejected(self) -> pl.DataFrame:
+        raw, frames = self._raw, [_explain_torn(self._raw)]
+        for number, (kind, target, mend) in enumerate(self._problems):
+            hit = pl.Series(self._problem == number)
+            if not hit.any():
+                continue
+            field = None if target is None else self._header[target]
+            value = pl.lit("") if field is None else pl.lit(raw.cells[field].filter(hit)).cast(pl.String)
+            frames.append(_rejects(raw.file, raw.line.filter(hit), kind, field, value, mend))
+        return pl.concat(frames).sort("line")
+
+
+_REJECTS = pl.Schema(
+    {
+        "file": pl.String(),
+        "line": pl.UInt32(),
+        "kind": pl.String(),
+        "field": pl.String(),
+        "value": pl.String(),
+        "mend": pl.String(),
+    }
+)
+_TORN_MENDS = {
+    "blank row": "Drop the row",
+    "bad encoding": "Save the file as UTF-8",
+    "unclosed quote": "Close the quote; a field cannot hold a line break",
+    "wrong number of fields": "Give the row as many fields as the header has",
+}
+
+
+def _rejects(
+    file: str, line: pl.Series, kind: str, field: str | None, value: pl.Expr, mend: str
+) -> pl.DataFrame:
+    return line.to_frame("line").select(
+        pl.lit(file).alias("file"),
+        pl.col("line").cast(pl.UInt32),
+        pl.lit(kind).alias("kind"),
+        pl.lit(field, dtype=pl.String).alias("field"),
+        value.fill_null("").str.head(200).alias("value"),
+        pl.lit(mend).alias("mend"),
+    )
+
+
+def _explain_torn(raw: RawTable) -> pl.DataFrame:
+    return raw.torn.select(
+        pl.lit(raw.file).alias("file"),
+        "line",
+        "kind",
+        "field",
+        "value",
+        pl.col("kind").replace_strict(_TORN_MENDS, return_dtype=pl.String).alias("mend"),
+    ).cast(_REJECTS)
+
+
+def _map(
+    raw: RawTable, columns: Mapping[str, str], known: Mapping[str, tuple[str, ...]], needed: tuple[str, ...]
+) -> dict[str, str]:
+    """What we call each column to what the file calls it."""
+    file_columns = {name.casefold(): name for name in raw.cells.columns}
+    header: dict[str, str] = {}
+    for target, column in columns.items():
+        if target not in known:
+            hint = (
+                f"Did you mean {column}={target}?" if column in known else f"Choose among {', '.join(known)}"
+            )
+            raise SettingError(f"--columns {target}={column}: {target!r} is nothing that we ask for. {hint}")
+        if column.casefold() not in file_columns:
+            mend = f"Name one of them in --columns {target}=COLUMN"
+            raise UnknownColumn(column, raw.file, raw.cells.columns, mend)
+        header[target] = file_columns[column.casefold()]
+    plain = {_plain(name): name for name in reversed(raw.cells.columns)}
+    for target, words in known.items():
+        free = [plain[word] for word in words if word in plain and plain[word] not in header.values()]
+        if target not in header and free:
+            header[target] = free[0]
+    for target in needed:
+        if target not in header:
+            raise UnknownColumn(target, raw.file, raw.cells.columns, _mend(target, raw, header))
+    return header
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "_", name.casefold()).strip("_")
+
+
+def _mend(target: str, raw: RawTable, header: Mapping[str, str]) -> str:
+    free = [name for name in raw.cells.columns if name not in header.values()]
+    return f"Map it with --columns {target}={free[0] if len(free) == 1 else 'COLUMN'}"
+
+
+def _typed(raw: RawTable, header: Mapping[str, str], sieve: _Sieve, date_format: str | None) -> pl.DataFrame:
+    """Every column of LINE_COLUMNS as its own type, null where absent; what is wrong goes to the sieve."""
+    typed: dict[str, pl.Series] = {}
+    date, second, kind = dates(raw.cells[header["date"]], raw.file, header["date"], date_format)
+    form = f"Write it as {date_format}" if date_format else "Write it as YYYY-MM-DD"
+    sieve.add(kind == "missing", "missing date", "date", "Fill it in")
+    sieve.add(kind == "bad date", "bad date", "date", form)
+    sieve.add(kind == "far date", "far date", "date", "Years go from 1970 to 2100")
+    sieve.add(
+        _alone(date), "far date", "date", "It is over a year from the other purchases: correct the year"
+    )
+    typed |= {"date": date, "second": second}
+    for target in ("card", "sku", "store", "category", "department", "brand", "basket", "campaign", "coupon"):
+        if target in header:
+            typed[target] = names(raw.cells[header[target]])
+            long = typed[target].str.len_chars() > LONGEST_NAME
+            sieve.add(long, "long name", target, f"Shorten it to {LONGEST_NAME} characters")
+        else:
+            typed[target] = pl.Series(target, [None], dtype=pl.String).new_from_index(0, raw.cells.height)
+    for target in ("card", "sku"):
+        if target in header:
+            sieve.add(typed[target].is_null(), f"missing {target}", target, "Fill it in")
+    for target, needed in {"net": True, "quantity": True, "price": False, "discount": False}.items():
+        typed[target] = _amount(raw, header, sieve, target, needed)
+    typed["coupon_discount"] = _amount(raw, header, sieve, "coupon_discount", False)
+    returned = "Nothing to mend: a return is not a purchase"
+    sieve.add(typed["net"] < 0, "return", "net", returned)
+    sieve.add(typed["net"] > LARGEST_NET, "huge number", "net", f"A line is worth at most {LARGEST_NET:.0f}")
+    if "quantity" in header:
+        quantity = typed["quantity"]
+        sieve.add(quantity == 0, "zero quantity", "quantity", "Nothing to mend: nothing was bought")
+        sieve.add(quantity < 0, "negative quantity", "quantity", returned)
+        most = f"A line has at most {LARGEST_QUANTITY:.0f} units"
+        sieve.add(quantity > LARGEST_QUANTITY, "huge quantity", "quantity", most)
+    if "price" in header:
+        sieve.add(typed["price"] < 0, "negative price", "price", "Give the shelf price, before discount")
+    for target in ("price", "discount", "coupon_discount"):
+        if target in header:
+            huge = typed[target].abs() > LARGEST_NET
+            sieve.add(huge, "huge number", target, f"It is at most {LARGEST_NET:.0f}")
+    return pl.DataFrame({name: column.alias(name) for name, column in typed.items()})
+
+
+def _amount(raw: RawTable, header: Mapping[str, str], sieve: _Sieve, target: str, needed: bool) -> pl.Series:
+    if target not in header:
+        return pl.Series(target, [None], dtype=pl.Float64).new_from_index(0, raw.cells.height)
+    value, kind = amounts(raw.cells[header[target]], raw.file, header[target])
+    if needed:
+        sieve.add(kind == "missing", f"missing {target}", target, "Fill it in")
+    sieve.add(kind == "not a number", "not a number", target, "Write a number such as 3.99")
+    sieve.add(kind == "not finite", "not finite", target, "Write a number such as 3.99")
+    return value
+
+
+def _alone(date: pl.Series) -> pl.Series:
+    """Dates that lie over a year from the block of dates with most rows."""
+    days = date.drop_nulls().value_counts(sort=False).sort(date.name)
+    gaps = days[date.name].diff().dt.total_days().fill_null(0) > _ALONE_DAYS
+    if not gaps.any():
+        return pl.Series([False], dtype=pl.Boolean).new_from_index(0, len(date))
+    blocks = days.with_columns(block=gaps.cast(pl.UInt32).cum_sum())
+    size = (
+        blocks.group_by("block").agg(pl.col("count").sum()).sort(["count", "block"], descending=[True, False])
+    )
+    main = blocks.filter(pl.col("block") == size["block"][0])[date.name]
+    return (date < main.min()) | (date > main.max())
+
+
+def _refuse_all(raw: RawTable, left_out: pl.DataFrame) -> None:
+    own = left_out.filter(pl.col("file") == raw.file)
+    counts = count_rejects(dict(own["kind"].value_counts().iter_rows()))
+    kinds = ", ".join(f"{count} {kind}" for kind, count in counts.iter_rows())
+    first = own.row(0, named=True)
+    raise BadInput(
+        raw.file,
+        first["line"] - raw.first_line + 1,
+        first["field"],
+        first["value"],
+        f"{first['mend']}. All {raw.rows} rows were left out ({kinds}); this is the first",
+    )
+
+
+def _check_span(file: str, header: Mapping[str, str], lines: pl.DataFrame) -> None:
+    first, last, cards = lines.select(
+        first=pl.col("date").min(), last=pl.col("date").max(), cards=pl.col("card").n_unique()
+    ).row(0)
+    if cards < 2:
+        mend = "Individuals need at least two cards: is this the column that tells customers apart?"
+        raise BadInput(file, None, header["card"], lines["card"][0], mend)
+    days = (last - first).days + 1
+    if days < SHORTEST_DAYS:
+        mend = f"{days} days are too few to see anyone return: give at least {SHORTEST_DAYS}"
+        raise BadInput(file, None, header["date"], f"{first} to {last}", mend)
+    if week_of(days - 1, first) >= LONGEST_WEEKS:
+        mend = f"{days} days are too many: keep at most {LONGEST_WEEKS} weeks"
+        raise BadInput(file, None, header["date"], f"{first} to {last}", mend)
+
+
+def _read_catalog(products: str | os.PathLike[str] | None) -> tuple[pl.DataFrame | None, pl.DataFrame]:
+    nothing = pl.DataFrame(schema=_REJECTS)
+    if products is None:
+        return None, nothing
+    raw = read_raw(products)
+    header = _map(raw, {}, PRODUCT_COLUMNS, ("sku",))
+    catalog = pl.DataFrame(
+        {
+            target: names(raw.cells[header[target]]).alias(target)
+            for target in PRODUCT_COLUMNS
+            if target in header
+        }
+    )
+    sku = catalog["sku"]
+    repeated = ~sku.is_first_distinct() & sku.is_not_null()
+    file, column = raw.file, header["sku"]
+    rejects = pl.concat(
+        [
+            _explain_torn(raw).with_columns(kind="products: " + pl.col("kind")),
+            _rejects(
+                file,
+                raw.line.filter(sku.is_null()),
+                "products: missing sku",
+                column,
+                pl.lit(""),
+                "Fill it in",
+            ),
+            _rejects(
+                file,
+                raw.line.filter(repeated),
+                "products: repeated sku",
+                column,
+                pl.lit(sku.filter(repeated)),
+                "Keep one row a product; the first was taken",
+            ),
+        ]
+    ).sort("line")
+    return catalog.filter(sku.is_not_null() & ~repeated), rejects
+
+
+def _panel(
+    file: str,
+    lines: pl.DataFrame,
+    catalog: pl.DataFrame | None,
+    left_out: pl.DataFrame,
+    rejects_file: Path | None,
+    currency: str,
+) -> Panel:
+    start, last = lines.select(first=pl.col("date").min(), last=pl.col("date").max()).row(0)
+    lines = lines.with_columns(
+        pl.coalesce("sku", "category", pl.lit(_ALL)).alias("sku"),
+        pl.coalesce("store", pl.lit(_ALL)).alias("store"),
+        (pl.col("date") - pl.lit(start)).dt.total_days().cast(pl.Int32).alias("day"),
+    )
+    products, categories = number_products(
+        _describe(lines, catalog), lines.select(pl.col("sku").alias("product_id"))
+    )
+    households = lines.select(pl.col("card").unique().sort().alias("household_id")).with_row_index(
+        "household"
+    )
+    stores = lines.select(pl.col("store").unique().sort().alias("store_id")).with_row_index("store")
+    _check_count(file, "store", stores.height, pl.UInt16)
+    _check_count(file, "category", categories.height, pl.UInt16)
+    numbered = _number_lines(lines, households, products, stores, start)
+    campaigns, contacts, coupons, coupon_products, redemptions = _campaigns(file, numbered, products)
+    return Panel(
+        start=start,
+        days=(last - start).days + 1,
+        source=file,
+        currency=currency,
+        households=households.with_columns(
+            pl.lit(None, dtype=pl.String).alias(name) for name in DEMOGRAPHICS
+        ),
+        products=products,
+        categories=categories,
+        lines=merge_lines(numbered),
+        stores=stores.cast({"store": pl.UInt16}),
+        campaigns=campaigns,
+        contacts=contacts,
+        coupons=coupons,
+        coupon_products=coupon_products,
+        redemptions=redemptions,
+        rejects=count_rejects(dict(left_out["kind"].value_counts().iter_rows())),
+        rejects_file=rejects_file,
+    )
+
+
+def _describe(lines: pl.DataFrame, catalog: pl.DataFrame | None) -> pl.DataFrame:
+    """Every product that was bought, described by the table of products, else by most of its lines."""
+    described = lines.select(pl.col("sku").unique().sort())
+    for target in ("category", "department", "brand"):
+        most = (
+            lines.filter(pl.col(target).is_not_null())
+            .group_by("sku", target)
+            .len()
+            .sort(["sku", "len", target], descending=[False, True, False])
+            .unique("sku", keep="first")
+            .select("sku", target)
+        )
+        described = described.join(most, on="sku", how="left")
+    if catalog is not None:
+        described = described.join(catalog, on="sku", how="left", suffix="_listed")
+        listed = [
+            target
+            for target in ("category", "department", "brand")
+            if f"{target}_listed" in described.columns
+        ]
+        described = described.with_columns(
+            pl.coalesce(f"{target}_listed", target).alias(target) for target in listed
+        )
+    absent = [target for target in PRODUCT_COLUMNS if target not in described.columns]
+    described = described.with_columns(pl.lit(None, dtype=pl.String).alias(target) for target in absent)
+    brand = pl.col("brand").str.to_lowercase()
+    own_brand = brand.is_in(PRIVATE_LABELS).fill_null(False)
+    maker = pl.coalesce(
+        "manufacturer", pl.when(own_brand | (brand == "national")).then(None).otherwise("brand")
+    )
+    return described.select(
+        product_id="sku",
+        department=pl.coalesce("department", pl.lit(_ALL)),
+        category_name=pl.coalesce("category", pl.when(pl.col("department").is_null()).then(pl.lit(_ALL))),
+        type_name="type",
+        brand_private=own_brand,
+        manufacturer=maker.rank("dense").cast(pl.Int32).sub(1).fill_null(-1),
+        package_size="package_size",
+    )
+
+
+def _number_lines(
+    lines: pl.DataFrame,
+    households: pl.DataFrame,
+    products: pl.DataFrame,
+    stores: pl.DataFrame,
+    start: datetime.date,
+) -> pl.DataFrame:
+    quantity = pl.coalesce("quantity", pl.lit(1.0))
+    listed = pl.col("price") * quantity - pl.col("net")
+    cents = {
+        "net_cents": pl.col("net"),
+        # A discount may be written with a minus; a price below what was paid is no discount.
+        "retail_disc_cents": pl.coalesce(pl.col("discount").abs(), listed.clip(lower_bound=0), pl.lit(0.0)),
+        "coupon_disc_cents": pl.coalesce(pl.col("coupon_discount").abs(), pl.lit(0.0)),
+        "coupon_match_cents": pl.lit(0.0),
+    }
+    most = 2.0**31 - 1
+    return (
+        lines.join(households, left_on="card", right_on="household_id")
+        .join(products.select("product", "product_id"), left_on="sku", right_on="product_id")
+        .rename({"store": "store_name"})
+        .join(stores, left_on="store_name", right_on="store_id")
+        .select(
+            "household",
+            "day",
+            "second",
+            "store",
+            "product",
+            "basket",
+            "campaign",
+            "coupon",
+            ((pl.col("day") + start.weekday()) // 7).alias("week"),
+            quantity.round().clip(lower_bound=1).alias("units"),
+            *((amount * 100).round().clip(upper_bound=most).alias(name) for name, amount in cents.items()),
+        )
+        .sort("household", "day", "store", "basket", "second", maintain_order=True)
+        .with_columns(
+            _changes("household", "day", "store", "basket").cum_sum().cast(pl.Int64).alias("basket")
+        )
+        .cast(SCHEMAS["lines"] | {"campaign": pl.String(), "coupon": pl.String()})
+    )
+
+
+def _changes(*columns: str) -> pl.Expr:
+    """Whether a row of a sorted frame differs from the one above in any of the columns; first: no."""
+    same = [pl.col(column).eq_missing(pl.col(column).shift()) for column in columns]
+    return (~pl.all_horizontal(same) & (pl.int_range(pl.len()) > 0)).cast(pl.UInt32)
+
+
+def _campaigns(
+    file: str, lines: pl.DataFrame, products: pl.DataFrame
+) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame, pl.DataFrame, pl.DataFrame]:
+    """Campaigns, contacts, coupons, their products and redemptions, as far as the lines name them."""
+    named = lines.with_columns(
+        pl.coalesce("campaign", pl.when(pl.col("coupon").is_not_null()).then(pl.lit(_ALL))).alias(
+            "campaign_id"
+        )
+    ).filter(pl.col("campaign_id").is_not_null())
+    campaigns = (
+        named.group_by("campaign_id")
+        .agg(first_day=pl.col("day").min(), last_day=pl.col("day").max())
+        .sort("campaign_id")
+        .with_row_index("campaign")
+        .with_columns(type=pl.lit("", dtype=pl.String))
+    )
+    _check_count(file, "campaign", campaigns.height, pl.UInt8)
+    campaigns = campaigns.select("campaign", "campaign_id", "type", "first_day", "last_day").cast(
+        {"campaign": pl.UInt8}
+    )
+    named = named.drop("campaign").join(campaigns.select("campaign", "campaign_id"), on="campaign_id")
+    contacts = named.select("campaign", "household").unique().sort("campaign", "household")
+    used = named.filter(pl.col("coupon").is_not_null()).rename({"coupon": "coupon_upc"})
+    savings = pl.when(pl.col("coupon_disc_cents") > 0).then(pl.col("coupon_disc_cents") / pl.col("units"))
+    main = pl.col("category").sort_by("units", descending=True).first()
+    coupons = (
+        used.join(products.select("product", "category"), on="product")
+        .group_by("campaign", "coupon_upc")
+        .agg(saving=savings.median(), category=main, products_total=pl.col("product").n_unique())
+        .sort("campaign", "coupon_upc")
+        .with_row_index("coupon")
+        .with_columns(saving_observed=pl.col("saving").is_not_null())
+        .with_columns(saving_cents=pl.coalesce("saving", pl.col("saving").median(), pl.lit(0.0)).round())
+    )
+    _check_count(file, "coupon", coupons.height, pl.UInt16)
+    coupons = coupons.select("coupon_upc", *SCHEMAS["coupons"]).cast(
+        SCHEMAS["coupons"] | {"coupon_upc": pl.String()}
+    )
+    used = used.join(coupons.select("coupon", "coupon_upc", "campaign"), on=["coupon_upc", "campaign"])
+    coupon_products = used.select("coupon", "product").unique().sort("coupon", "product")
+    redemptions = used.select(*SCHEMAS["redemptions"]).unique().sort("household", "day", "coupon")
+    return campaigns, contacts, coupons, coupon_products, redemptions
+
+
+def _check_count(file: str, field: str, count: int, dtype: type[pl.DataType]) -> None:
+    most = 256 if dtype == pl.UInt8 else 65536
+    if count > most:
+        mend = f"There may be at most {most}: is this column what it is taken for?"
+        raise BadInput(file, None, field, f"{count} of them", mend)
