@@ -55,7 +55,8 @@ class Scenario:
     name: str = "one-chain"
     about: str = ""
     mode: str = "arms"  #: "arms": one policy a world, same luck; "market": the retailers compete in one world
-    source: str = "complete-journey"
+    source: str = "complete-journey"  #: or the path of a CSV or Parquet file of purchases
+    columns: Mapping[str, str] = field(default_factory=dict)  #: which column of that file is which
     days: int = 365
     warm_up: int = 91  #: days lived without any contact before day 0, so that records and clocks are warm
     worlds: int = 4
@@ -91,6 +92,18 @@ class Scenario:
     def changed(self, **changes: Any) -> Scenario:
         """The same scenario with some fields replaced; None leaves a field as it is."""
         return replace(self, **{name: value for name, value in changes.items() if value is not None})
+
+
+def from_dict(table: Mapping[str, Any]) -> Scenario:
+    """A scenario from ``dataclasses.asdict`` of one, as a run keeps it."""
+    values = dict(table)
+    values["retailers"] = tuple(RetailerSettings(**entry) for entry in values["retailers"])
+    values["sweep"] = SweepSettings(**{name: _plain(value) for name, value in values["sweep"].items()})
+    return Scenario(**{name: _plain(value) for name, value in values.items()})
+
+
+def _plain(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
 
 
 def shipped() -> tuple[str, ...]:

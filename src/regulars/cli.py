@@ -1,0 +1,270 @@
+"""The command line: simulate, fit, diary, policies, report."""
+
+from __future__ import annotations
+
+import json as jsonlib
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from regulars import settings
+from regulars.errors import RegularsError, SettingError
+
+app = typer.Typer(
+    name="regulars",
+    help="Rehearse how customers are welcomed on simulated individuals before a real customer meets it.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else on standard output.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar.")]
+Columns = Annotated[
+    list[str] | None,
+    typer.Option("--columns", help="Which column of the file is which: date=Day, card=Kunde, net=Amount, sku=..."),
+]
+
+
+def main() -> None:
+    """Run the command line; errors are one sentence on standard error, exit code 2."""
+    try:
+        app(standalone_mode=False)
+    except RegularsError as error:
+        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("Stopped.", file=sys.stderr)
+        sys.exit(130)
+    except typer.Exit as stop:
+        sys.exit(stop.exit_code)
+    except Exception as error:
+        if hasattr(error, "show") and hasattr(error, "exit_code"):  # typer's and click's own usage errors
+            error.show()
+            sys.exit(error.exit_code)
+        raise
+
+
+@app.command()
+def simulate(
+    scenario: Annotated[str, typer.Argument(help="A shipped scenario or a TOML file.")] = "one-chain",
+    policy: Annotated[
+        list[str] | None,
+        typer.Option("--policy", "-p", help="Only this policy; repeatable. Your own: path.py:Name."),
+    ] = None,
+    consumers: Annotated[int | None, typer.Option(help="How many consumers; 0 for every fitted household.")] = None,
+    days: Annotated[int | None, typer.Option(help="Days to live, from 1 January of the source's year.")] = None,
+    worlds: Annotated[int | None, typer.Option(help="Draws of what no data can tell.")] = None,
+    seed: Annotated[int | None, typer.Option(help="The same seed gives the same luck.")] = None,
+    threads: Annotated[int, typer.Option(help="Cores to use, 0 for all; results do not depend on it.")] = 0,
+    out: Annotated[Path | None, typer.Option(help="Folder for results and page; default runs/SCENARIO-SEED.")] = None,
+    ablate: Annotated[list[str] | None, typer.Option(help="Switch a mechanism off, such as irritation.")] = None,
+    prior: Annotated[list[str] | None, typer.Option(help="Pin a prior in every world: name=value.")] = None,
+    sweep: Annotated[bool, typer.Option(help="Also sweep contact frequency and the unidentified priors.")] = True,
+    data: Annotated[Path | None, typer.Option(help="Your own purchases (CSV or Parquet) as the town.")] = None,
+    columns: Columns = None,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Live a year under every policy with the same luck; print a table and write a page.
+
+    [dim]regulars simulate
+    regulars simulate main-street --worlds 2
+    regulars simulate --policy considerate --policy mine.py:Gentle --no-sweep[/dim]
+    """
+    from regulars.market import run, town
+    from regulars.report import page, table
+    from regulars.report.metrics import summary
+    from regulars.report.progress import live_progress
+
+    chosen = settings.load(scenario).changed(
+        policies=tuple(policy) if policy else None,
+        consumers=consumers,
+        days=days,
+        worlds=worlds,
+        seed=seed,
+        ablate=tuple(ablate) if ablate else None,
+        priors={name: _number(value, name) for name, value in _pairs(prior, "--prior").items()} if prior else None,
+        sweep=None if sweep else settings.SweepSettings(),
+        source=str(data.resolve()) if data else None,
+        columns=_pairs(columns, "--columns") or None,
+    )
+    folder = out or Path("runs") / f"{chosen.name}-{chosen.seed}"
+    folder = _folder(folder)
+    shown = not (quiet or json)
+    with live_progress(shown) as progress:
+        place = town.build(chosen, say=progress.say)
+        try:
+            results = run.simulate(chosen, folder=folder, threads=threads, progress=progress.tell, place=place)
+            stopped = False
+        except KeyboardInterrupt as stop:
+            if not stop.args or stop.args[0] is None:
+                raise
+            results, stopped = stop.args[0], True
+        progress.say("Writing the page")
+        results.save(folder)
+        written = page.write(results, folder / "report.html")
+    if json:
+        print(jsonlib.dumps(summary(results), allow_nan=False))
+    else:
+        table.show(results)
+        about = results.about
+        print(
+            f"\n{about['ns_per_consumer_day'] or 0:,.0f} ns per consumer-day, {about['wall_s']:.1f} s, "
+            f"state {about['state_hash'][:12]}\nPage: {written}\nTables: {folder}/*.parquet"
+        )
+    if stopped:
+        print(
+            f"Stopped: {results.about['finished']} of {results.about['planned']} arms were finished and are kept; "
+            "the same command goes on from there.",
+            file=sys.stderr,
+        )
+        raise typer.Exit(130)
+
+
+@app.command()
+def fit(
+    source: Annotated[str, typer.Argument(help="complete-journey, or your purchases as CSV or Parquet.")] = "complete-journey",
+    columns: Columns = None,
+    products: Annotated[Path | None, typer.Option(help="A table of your products: sku, category, brand ...")] = None,
+    date_format: Annotated[str | None, typer.Option(help="How dates are written, such as %d/%m/%Y.")] = None,
+    out: Annotated[Path, typer.Option(help="The population file to write.")] = Path("population.parquet"),
+    rejects: Annotated[Path | None, typer.Option(help="List of rows left out; default beside the population file.")] = None,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Fit a population to real purchases, household by household, and write it to one file."""
+    from regulars import fitting
+    from regulars.fitting import population_file
+    from regulars.market import town
+    from regulars.report.progress import live_progress
+
+    _folder(out.parent)
+    with live_progress(not (quiet or json)) as progress:
+        panel, shelf = town.read(
+            source,
+            columns=_pairs(columns, "--columns"),
+            products=products,
+            date_format=date_format,
+            rejects=rejects or out.with_suffix(".rejects.csv"),
+            say=progress.say,
+        )
+        progress.say(f"Fitting {panel.households.height:,} households")
+        population = fitting.fit(panel, shelf)
+        population_file.save(population, out)
+    counts = dict(panel.rejects.iter_rows())
+    told = {
+        "population": str(out),
+        "households": len(population),
+        "lines": panel.lines.height,
+        "rejected": counts,
+        "rejects_file": str(panel.rejects_file) if panel.rejects_file else None,
+        "about": population.about,
+    }
+    if json:
+        print(jsonlib.dumps(told, allow_nan=False, default=str))
+        return
+    print(f"{len(population):,} households fitted on {panel.lines.height:,} lines over {panel.days} days: {out}")
+    for kind, count in counts.items():
+        print(f"  left out: {count:,} rows, {kind}")
+    if panel.rejects_file and counts:
+        print(f"  each is listed in {panel.rejects_file}")
+
+
+@app.command()
+def diary(
+    consumer: Annotated[str, typer.Option(help="Household as the source names it.")] = "1",
+    arm: Annotated[str, typer.Option(help="Which policy she lived under.")] = "considerate",
+    world: Annotated[int, typer.Option(help="Which world, from 1.")] = 1,
+    run: Annotated[Path | None, typer.Option(help="Folder of the run; default the newest in runs/.")] = None,
+    json: Json = False,
+) -> None:
+    """One consumer's year in words: what she needed, heard, thought and did, replayed from its keys."""
+    from regulars.market import diary as diaries
+
+    told = diaries.replay(run or _newest_run(), consumer, arm, world - 1)
+    if json:
+        print(jsonlib.dumps(told.as_dict(), allow_nan=False, default=str))
+    else:
+        told.show()
+
+
+@app.command()
+def policies(json: Json = False) -> None:
+    """The policies that a run can compare, and their settings."""
+    from regulars.retail import policies as shelf_of_policies
+
+    told = shelf_of_policies.describe()
+    if json:
+        print(jsonlib.dumps(told, allow_nan=False, default=str))
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    grid = Table("policy", "what it does", "settings", box=None, header_style="bold", pad_edge=False)
+    for name, entry in told.items():
+        grid.add_row(name, entry["about"], ", ".join(f"{key}={value}" for key, value in entry["settings"].items()))
+    Console().print(grid)
+    print("\nYour own: a Python file with such a class, given as --policy path.py:Name (docs/policies.md).")
+
+
+@app.command()
+def report(
+    run: Annotated[Path | None, typer.Argument(help="Folder of a run; default the newest in runs/.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Where to write the page; default report.html in the folder.")] = None,
+    json: Json = False,
+) -> None:
+    """Print the table of a finished run and write its page anew."""
+    from regulars.report import page, table
+    from regulars.report.metrics import summary
+    from regulars.report.results import Results
+
+    folder = run or _newest_run()
+    results = Results.load(folder)
+    written = page.write(results, out or folder / "report.html")
+    if json:
+        print(jsonlib.dumps(summary(results), allow_nan=False))
+    else:
+        table.show(results)
+        print(f"\nPage: {written}")
+
+
+def _pairs(texts: list[str] | None, option: str) -> dict[str, str]:
+    """``["a=b,c=d"]`` to a dict; a text may hold several pairs with commas between them."""
+    pairs: dict[str, str] = {}
+    for text in texts or []:
+        for part in text.split(","):
+            name, equals, value = part.partition("=")
+            if not equals or not name.strip() or not value.strip():
+                raise SettingError(f"{option} {part!r} is not of the form name=value, such as date=Day")
+            pairs[name.strip()] = value.strip()
+    return pairs
+
+
+def _number(value: str, name: str) -> float:
+    try:
+        return float(value)
+    except ValueError as error:
+        raise SettingError(f"--prior {name}={value!r}: {value!r} is not a number") from error
+
+
+def _folder(path: Path) -> Path:
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SettingError(f"cannot make the folder {path}: {error.strerror}. Name another with --out") from error
+    return path
+
+
+def _newest_run() -> Path:
+    found: list[Any] = sorted(Path("runs").glob("*/about.json"), key=lambda path: path.stat().st_mtime)
+    if not found:
+        raise SettingError("no run is in runs/; make one with `regulars simulate`, or name its folder")
+    return Path(found[-1]).parent
+
+
+if __name__ == "__main__":
+    main()

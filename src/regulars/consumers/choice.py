@@ -1,0 +1,789 @@
+"""What she puts in her basket: how many categories, which of them, which products, how many units.
+
+Kernels of this file and what they take::
+
+    aisle = Aisle(shelf, explore_tables(shelf, demand.response), offers, eligible_share(offers, shelf),
+    price_level) n_lines = fill_baskets(today, town, aisle, shoppers, n, lines) product = substitute(today,
+    town, aisle, out, lines, k)
+
+A basket has an intended size ``s``. Each category of her rows comes with the hazard
+
+    s x theta x season x age hazard x size factor x (inclusive value) ** power x (message in hand)
+
+where the inclusive value says how good this week's prices and placement are among what she likes. A product
+is drawn among those she knows, by loyalty, and all others, by popularity, each times what depth, display,
+mailer and a coupon in hand make of it. A basket in which nothing fired gets the one category that was nearest
+to it.
+
+Luck is named by category and line number, never by position, so nothing that happens to one category moves
+another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numba import njit
+
+from regulars import draws
+from regulars.consumers.kernels import DOOR, INNER
+from regulars.consumers.population import AGE_EDGES, Demand
+from regulars.shelf import Shelf
+from regulars.terms import F32, NONE, Fate, OfferKind, Offers
+
+_SIZE = int(draws.Purpose.SIZE)
+_CATEGORY = int(draws.Purpose.CATEGORY)
+_PRODUCT = int(draws.Purpose.PRODUCT)
+_UNITS = int(draws.Purpose.UNITS)
+_REDEEM = int(draws.Purpose.REDEEM)
+_SUBSTITUTE = int(draws.Purpose.SUBSTITUTE)
+_DEAL = int(OfferKind.DEAL)
+_COUPON = int(OfferKind.COUPON)
+_SERVED = int(Fate.SERVED)
+
+#: Room for one basket while it is filled, most lines of one category in it, most units of one line.
+MOST_LINES = 320
+MOST_OF_CATEGORY = 8
+MOST_UNITS = 24
+#: Most that prices, placement and messages may multiply the hazard of a category by.
+MOST_LIFT = 2.0
+MOST_LIFT_IN_HAND = 8.0
+#: Deepest discount that choice looks at, as a share of the price.
+DEEPEST = 0.9
+# Occasions of CATEGORY draws beyond the blocks of four categories.
+_ENTRY = 1 << 16
+_FORCED = (1 << 16) + 64
+_MOST_ENTRIES = 12
+
+#: What she has in hand: nothing that moves her, a message that she remembers, a coupon that is good today.
+NOTHING, A_MESSAGE, A_COUPON = 0, 1, 2
+
+#: Half-lives after which a message is forgotten.
+FORGOTTEN = 8.0
+_LN2 = 0.6931471805599453
+
+#: Steps of age / own interval in which ``AGE_BIN`` is looked up.
+AGE_STEPS = 20
+AGE_BIN = np.searchsorted(
+    AGE_EDGES, (np.arange(int(AGE_EDGES[-1] * AGE_STEPS) + 2) + 0.5) / AGE_STEPS
+).astype(np.uint8)
+
+
+class Explore(NamedTuple):
+    """Popularity as this week's prices and placement bend it, for products that she does not know."""
+
+    cumulative: F32  #: (W, P) in the order of ``shelf.category_product``, starting anew in each category
+    value: F32  #: (W, C) mean factor of the week over the products of a category, by popularity
+    usual: F32  #: (C,) mean of ``value`` over the weeks
+    relative: F32  #: (P,) log of the usual price over the median of the category
+    cut: F32  #: (W, P) minus the log of what is left of the price
+    least: (
+        F32  #: (C,) below this the inclusive value never brings the need of a category; 0 when nobody knows
+    )
+
+
+class Visit(NamedTuple):
+    """One shopper in one store."""
+
+    consumer: Any  #: row of the consumer
+    retailer: Any
+    store: Any
+    held: Any  #: what she has in hand from this retailer: NOTHING, A_MESSAGE or A_COUPON
+
+
+class Aisle(NamedTuple):
+    """What the consumers of a run choose from."""
+
+    shelf: Shelf
+    explore: Explore
+    offers: Offers
+    eligible: F32  #: (rows, C) share of a category's popularity on which the coupon of a row is good
+    price_level: F32  #: (R,) factor of each retailer on every shelf price
+
+
+def no_offers(products: int) -> Offers:
+    """A catalog of offers with nothing in it."""
+    return Offers(
+        np.zeros(0, np.uint8), np.zeros(0, np.int32), np.zeros(0, np.float32), np.zeros(0, np.int32),
+        np.zeros(0, np.int32), np.zeros(0, np.int32), np.zeros(0, np.int32),
+        np.zeros((0, (products + 63) // 64), np.uint64),
+    )  # fmt: skip
+
+
+def aisle_of(
+    shelf: Shelf, demand: Demand, offers: Offers | None = None, price_level: F32 | None = None
+) -> Aisle:
+    """An aisle with its tables; without offers, and of one retailer at the source's prices, unless told."""
+    catalog = no_offers(shelf.price.shape[1]) if offers is None else offers
+    level = np.ones(1, np.float32) if price_level is None else price_level.astype(np.float32)
+    return Aisle(
+        shelf, explore_tables(shelf, demand.response), catalog, eligible_share(catalog, shelf), level
+    )
+
+
+def line_room(shoppers: int) -> int:
+    """Rows that ``Lines`` must have for the baskets of so many shoppers of one day."""
+    return MOST_LINES + 48 * shoppers
+
+
+def explore_tables(shelf: Shelf, response: Sequence[float] | F32) -> Explore:
+    """Weights of products that a consumer does not know yet, week by week; once per run, 8 bytes x W x P.
+
+    Parameters
+    ----------
+    shelf : W weeks, P products, C categories
+    response : (8,) what depth, display and mailer do, ``Demand.response``
+    """
+    weeks, products = shelf.price.shape
+    categories = len(shelf.category_ptr) - 1
+    cumulative = np.empty((weeks, products), np.float32)
+    cut = -np.log1p(-np.minimum(shelf.depth, np.float32(DEEPEST)))
+    value = np.ones((weeks, categories), np.float32)
+    stores = max(len(shelf.placement_store), 1)
+    display = np.bitwise_count(shelf.display).sum(1, dtype=np.float64) / stores
+    mailer = np.bitwise_count(shelf.mailer).sum(1, dtype=np.float64) / stores
+    both = np.bitwise_count(shelf.display & shelf.mailer).sum(1, dtype=np.float64) / stores
+    order = shelf.category_product
+    starts = shelf.category_ptr[:-1]
+    filled = np.diff(shelf.category_ptr) > 0
+    popularity = np.maximum(shelf.popularity, np.float32(1e-3)).astype(np.float64)
+    base = np.ones(categories)
+    base[filled] = np.add.reduceat(popularity[order], starts[filled])
+    b = [float(x) for x in response]
+    for week in range(weeks):
+        x = cut[week].astype(np.float64)
+        factor = np.exp(b[0] * x)
+        placed = shelf.placement_row[week] >= 0
+        row = shelf.placement_row[week][placed]
+        xp = x[placed]
+        d, m = np.exp(b[1] + b[3] * xp), np.exp(b[5] + b[2] * xp)
+        dm = d * m * np.exp(b[4] + b[6] * xp)
+        share = both[row]
+        mixed = share * dm + (display[row] - share) * d + (mailer[row] - share) * m
+        factor[placed] *= mixed + 1 - display[row] - mailer[row] + share
+        weight = (popularity * factor)[order]
+        running = np.cumsum(weight)
+        before = np.concatenate([[0.0], running])[starts]
+        running -= np.repeat(before, np.diff(shelf.category_ptr))
+        cumulative[week] = running
+        value[week, filled] = np.add.reduceat(weight, starts[filled]) / base[filled]
+    price = np.log(shelf.price.astype(np.float64)).mean(0)
+    relative = np.zeros(products, np.float32)
+    for c in np.flatnonzero(filled):
+        members = order[shelf.category_ptr[c] : shelf.category_ptr[c + 1]]
+        relative[members] = np.clip(price[members] - np.median(price[members]), -1.5, 1.5)
+    usual = np.maximum(value.mean(0), np.float32(1e-6)).astype(np.float32)
+    return Explore(cumulative, value, usual, relative, cut, _least(usual, b, float(cut.max(initial=0.0))))
+
+
+def _least(usual: F32, b: list[float], deepest: float) -> F32:
+    """What the inclusive value brings when nothing is promoted; 0 unless every promotion helps a product."""
+    levels = [
+        (b[1] + b[3] * x, b[5] + b[2] * x, b[1] + b[5] + b[4] + (b[3] + b[2] + b[6]) * x)
+        for x in (0.0, deepest)
+    ]
+    helps = b[0] >= 0 and b[7] >= 0 and min(min(level) for level in levels) >= 0
+    # A hair below, for rounding.
+    return (usual.astype(np.float64) ** -b[7] * 0.999 * helps).astype(np.float32)
+
+
+def eligible_share(offers: Offers, shelf: Shelf) -> F32:
+    """(rows, C) share of each category's popularity that each row of ``offers.product_bits`` covers."""
+    categories = len(shelf.category_ptr) - 1
+    products = len(shelf.category)
+    share = np.zeros((len(offers.product_bits), categories), np.float32)
+    popularity = np.maximum(shelf.popularity, np.float32(1e-3)).astype(np.float64)
+    total = np.maximum(np.bincount(shelf.category, popularity, categories), 1e-9)
+    for row, bits in enumerate(offers.product_bits):
+        good = np.flatnonzero(np.unpackbits(bits.astype("<u8").view(np.uint8), bitorder="little")[:products])
+        share[row] = np.bincount(shelf.category[good], popularity[good], categories) / total
+    return share
+
+
+# ---- kernels
+# ---------------------------------------------------------------------------------------------------------
+# ``today`` is a Today, ``town`` a Town, ``aisle`` an Aisle and ``visit`` a Visit throughout.
+
+
+@njit(**DOOR)
+def fill_baskets(today, town, aisle, shoppers, n, lines):
+    """Intended lines of the first ``n`` shoppers; returns how many, or -1 when ``lines`` has too little room.
+
+    ``lines`` needs ``line_room(n)`` rows. A coupon that is redeemed is taken out of her hand.
+    """
+    picks = choose_categories(today, town, aisle, shoppers, n, lines)
+    return choose_products(today, town, aisle, picks, lines) if picks >= 0 else -1
+
+
+@njit(**DOOR)
+def choose_categories(today, town, aisle, shoppers, n, lines):
+    """What ``n`` shoppers go for, left at the far end of ``lines``, last first; returns how many."""
+    row_ptr, row_category = town.habits.row_ptr, town.habits.row_category
+    row_rate, row_interval = town.habits.row_rate, town.habits.row_interval
+    novelty, names, size_cdf = town.habits.novelty, town.habits.consumer, town.habits.size_cdf
+    last_bought = town.needs.last_bought
+    age_hazard, size_scale = town.demand.age_hazard, town.demand.size_scale
+    season = town.demand.week_category[today.week]
+    least = aisle.explore.least
+    key, day = today.key, today.day
+    top = len(lines.consumer) - 1
+    picks = 0
+    for k in range(n):
+        if top - picks < MOST_LINES:
+            return -1
+        i = np.int64(shoppers.consumer[k])
+        retailer = np.int64(shoppers.retailer[k])
+        held = in_hand(day, i, retailer, town, aisle)
+        visit = Visit(i, retailer, np.int64(shoppers.store[k]), held)
+        name = names[i]
+        size = intended_size(key, day, name, size_cdf[i])
+        scale = np.float64(size_scale[size])
+        size_factor = town.demand.size_factor[size]
+        most = MOST_LIFT_IN_HAND if held else MOST_LIFT
+        cheap = 1.0 if aisle.price_level[retailer] <= 1.0 else 0.0
+        first = picks
+        end = picks + MOST_LINES // 2
+        block = np.int64(-1)
+        words = draws.four(key, _CATEGORY, name, day, 0)
+        for row in range(row_ptr[i], row_ptr[i + 1]):
+            category = np.int64(row_category[row])
+            hazard = scale * need(
+                day, last_bought[row], row_interval[row], row_rate[row],
+                age_hazard[category], size_factor[category], season[category],
+            )  # fmt: skip
+            if category >> 2 != block:
+                block = category >> 2
+                words = draws.four(key, _CATEGORY, name, day, block)
+            u = draws.unit(words[category & 3])
+            # Bounds first: only about one row in eight needs its prices looked at.
+            if u < hazard * most and picks < end:
+                low = hazard * least[category] * cheap
+                if (u < low and u < 1.0 - draws.exp(-low)) or (
+                    u < 1.0 - draws.exp(-hazard * lift(today, town, aisle, visit, row, category))
+                ):
+                    picks = _pick(visit, row, category, lines, top, picks)
+        entering = scale * novelty[i]
+        if held:
+            picks = _enter_by_message(today, town, aisle, visit, entering, lines, top, picks, end)
+        picks = _enter_new(today, town, visit, entering, lines, top, first, picks, end)
+        if picks == first:
+            picks = _force_one(today, town, visit, size, lines, top, picks)
+    return picks
+
+
+@njit(**DOOR)
+def choose_products(today, town, aisle, picks, lines):
+    """Lines of each pick that ``choose_categories`` left; returns how many, -1 without enough room."""
+    habits = town.habits
+    top = len(lines.consumer) - 1
+    m = 0
+    for pick in range(picks):
+        at = top - pick
+        if m + MOST_OF_CATEGORY > top - picks:
+            return -1
+        i, retailer = np.int64(lines.consumer[at]), np.int64(lines.retailer[at])
+        row, category = np.int64(lines.row[at]), np.int64(lines.category[at])
+        held = in_hand(today.day, i, retailer, town, aisle)
+        visit = Visit(i, retailer, np.int64(lines.store[at]), held)
+        more = 0.0
+        mean_units = np.float64(town.demand.entry_units[category])
+        if row != NONE:
+            more = 1.0 - 1.0 / max(np.float64(habits.row_lines[row]), 1.0)
+            mean_units = np.float64(habits.row_units[row])
+        first = m
+        for ordinal in range(MOST_OF_CATEGORY):
+            occasion = category * MOST_OF_CATEGORY + ordinal
+            product = _choose(today, town, aisle, visit, row, category, occasion)
+            u_units, u_more, _, _ = draws.four(today.key, _UNITS, habits.consumer[i], today.day, occasion)
+            fresh = True
+            for earlier in range(first, m):
+                fresh = fresh and lines.product[earlier] != product
+            if fresh:
+                units = units_of(draws.unit(u_units), mean_units)
+                write_line(today, aisle, visit, row, category, product, units, lines, m)
+                if held == A_COUPON:
+                    _redeem(today, town, aisle, visit, occasion, lines, m)
+                m += 1
+            if draws.unit(u_more) >= more:
+                break
+    return m
+
+
+@njit(**INNER)
+def _pick(visit, row, category, lines, top, picks):
+    at = top - picks
+    lines.consumer[at] = visit.consumer
+    lines.retailer[at] = visit.retailer
+    lines.store[at] = visit.store
+    lines.row[at] = row
+    lines.category[at] = category
+    return picks + 1
+
+
+@njit(**INNER)
+def intended_size(key, day, name, cdf):
+    """Index of BASKET_SIZES that she has in mind today, by her cumulative distribution."""
+    u = draws.uniform(key, _SIZE, name, day, 0)
+    size = 0
+    while size < len(cdf) - 1 and u >= cdf[size]:
+        size += 1
+    return size
+
+
+@njit(**INNER)
+def need(day, last_bought, interval, rate, age_hazard, size_factor, season):
+    """Hazard of a category per unit of basket size, before prices and messages; ``age_hazard`` is its row."""
+    step = np.float64(day - last_bought) / interval * AGE_STEPS
+    age_bin = AGE_BIN[np.int64(min(max(step, 0.0), len(AGE_BIN) - 1.0))]
+    return np.float64(rate) * age_hazard[age_bin] * size_factor * season
+
+
+# -- messages in hand
+
+
+@njit(**INNER)
+def in_hand(day, i, retailer, town, aisle):
+    """NOTHING, A_MESSAGE or A_COUPON."""
+    hand = town.hand
+    held = NOTHING
+    for k in range(hand.category.shape[2]):
+        if good_coupon(day, i, retailer, k, town, aisle) != NONE:
+            held = A_COUPON
+        elif held == NOTHING and hand.category[i, retailer, k] != NONE:
+            age = day - np.int64(hand.day[i, retailer, k])
+            if age <= FORGOTTEN * town.persuasion.exposure_half_life_days:
+                held = A_MESSAGE
+    return held
+
+
+@njit(**INNER)
+def exposure(day, category, visit, town):
+    """Factor on the need of a category that messages in hand are about."""
+    hand = town.hand
+    half_life = town.persuasion.exposure_half_life_days
+    factor = 1.0
+    for k in range(hand.category.shape[2]):
+        if hand.category[visit.consumer, visit.retailer, k] == category:
+            age = max(day - np.int64(hand.day[visit.consumer, visit.retailer, k]), 0)
+            if age <= FORGOTTEN * half_life:
+                factor *= 1.0 + town.persuasion.exposure_lift * draws.exp(-_LN2 * age / half_life)
+    return factor
+
+
+@njit(**INNER)
+def good_coupon(day, i, retailer, slot, town, aisle):
+    """Row of ``offers.product_bits`` of the coupon in that slot, NONE when there is none or it is over."""
+    offer = town.hand.offer[i, retailer, slot]
+    bits_row = np.int64(NONE)
+    if offer != NONE and day <= town.hand.last_day[i, retailer, slot] and aisle.offers.kind[offer] != _DEAL:
+        bits_row = np.int64(aisle.offers.bits_row[offer])
+    return bits_row
+
+
+@njit(**INNER)
+def is_good_on(offers, bits_row, product):
+    """Whether a row of coupon bits covers a product."""
+    word = offers.product_bits[bits_row, product >> 6]
+    return (word >> np.uint64(product & 63)) & np.uint64(1) != 0
+
+
+@njit(**INNER)
+def coupon_factor(today, town, aisle, visit, product):
+    """Factor on a product's weight from the coupon in hand that saves most on it."""
+    best = 0.0
+    for k in range(town.hand.offer.shape[2]):
+        bits_row = good_coupon(today.day, visit.consumer, visit.retailer, k, town, aisle)
+        if bits_row != NONE and is_good_on(aisle.offers, bits_row, product):
+            best = max(best, np.float64(town.hand.saving[visit.consumer, visit.retailer, k]))
+    return draws.exp(town.persuasion.coupon_lift * best) if best > 0.0 else 1.0
+
+
+@njit(**INNER)
+def _coupon_reach(today, town, aisle, visit, category):
+    """Factor on the weight of all products she does not know, from coupons that cover part of them."""
+    best = 1.0
+    for k in range(town.hand.offer.shape[2]):
+        bits_row = good_coupon(today.day, visit.consumer, visit.retailer, k, town, aisle)
+        if bits_row != NONE and aisle.eligible[bits_row, category] > 0.0:
+            saving = np.float64(town.hand.saving[visit.consumer, visit.retailer, k])
+            more = draws.exp(town.persuasion.coupon_lift * saving) - 1.0
+            best = max(best, 1.0 + aisle.eligible[bits_row, category] * more)
+    return best
+
+
+@njit(**INNER)
+def _redeem(today, town, aisle, visit, occasion, lines, m):
+    """Use the coupon in hand that saves most on this line, if she thinks of it."""
+    i, retailer = visit.consumer, visit.retailer
+    slot = NONE
+    cents = np.int64(0)
+    for k in range(town.hand.offer.shape[2]):
+        bits_row = good_coupon(today.day, i, retailer, k, town, aisle)
+        if bits_row != NONE and is_good_on(aisle.offers, bits_row, lines.product[m]):
+            value = np.int64(aisle.offers.saving_cents[town.hand.offer[i, retailer, k]])
+            if value > cents:
+                cents = value
+                slot = k
+    if slot == NONE:
+        return
+    if (
+        draws.uniform(today.key, _REDEEM, town.habits.consumer[i], today.day, occasion)
+        < town.habits.coupon[i]
+    ):
+        offer = town.hand.offer[i, retailer, slot]
+        lines.offer[m] = offer
+        lines.coupon_cents[m] = min(cents, np.int64(lines.paid_cents[m]))
+        # A campaign is a booklet and stays in hand; a coupon is spent, though she still knows what it told
+        # her.
+        if aisle.offers.kind[offer] == _COUPON:
+            town.hand.offer[i, retailer, slot] = NONE
+
+
+# -- prices and placement
+
+
+@njit(**INNER)
+def promotion(week, product, store, deal, response, aisle):
+    """Factor on a product's weight from depth, display and mailer at her store; 1 without promotion."""
+    shelf = aisle.shelf
+    x = np.float64(aisle.explore.cut[week, product])
+    level = response[0] * x
+    placed = shelf.placement_row[week, product]
+    if placed >= 0:
+        bit = np.int64(shelf.store_bit[store])
+        if bit >= 0:
+            shift = np.uint64(bit & 63)
+            on_display = (shelf.display[placed, bit >> 6] >> shift) & np.uint64(1) != 0
+            in_mailer = (shelf.mailer[placed, bit >> 6] >> shift) & np.uint64(1) != 0
+            if on_display:
+                level += response[1] + response[3] * x
+            if in_mailer:
+                level += response[5] + response[2] * x
+            if on_display and in_mailer:
+                level += response[4] + response[6] * x
+    return 1.0 if level == 0.0 else draws.exp(deal * level)
+
+
+@njit(**INNER)
+def unknown_weight(habits, row):
+    """Weight of the products that she does not know; all there is in a category that is new to her."""
+    return 1.0 if row == NONE else max(np.float64(habits.row_explore[row]), 1e-6)
+
+
+@njit(**INNER)
+def known_weight(today, town, aisle, visit, j):
+    """Weight of a product that she knows, this week at this store with what she has in hand."""
+    product = town.habits.product[j]
+    deal = town.habits.deal[visit.consumer]
+    weight = town.habits.loyalty[j] * promotion(
+        today.week, product, visit.store, deal, town.demand.response, aisle
+    )
+    if visit.held == A_COUPON:
+        weight *= coupon_factor(today, town, aisle, visit, product)
+    return weight
+
+
+@njit(**INNER)
+def lift(today, town, aisle, visit, row, category):
+    """Factor on the need of a category from the value of what she may choose and from messages in hand.
+
+    At most MOST_LIFT, or MOST_LIFT_IN_HAND when a message has its part in it.
+    """
+    habits, demand, week = town.habits, town.demand, today.week
+    usual = np.float64(aisle.explore.usual[category])
+    weight = unknown_weight(habits, row)
+    plain = weight * aisle.explore.value[week, category]
+    value = plain
+    if visit.held == A_COUPON:
+        value *= _coupon_reach(today, town, aisle, visit, category)
+    if row != NONE:
+        deal = habits.deal[visit.consumer]
+        for j in range(habits.product_ptr[row], habits.product_ptr[row + 1]):
+            product = habits.product[j]
+            known = np.float64(habits.loyalty[j])
+            weight += known
+            known *= promotion(week, product, visit.store, deal, demand.response, aisle)
+            plain += known
+            if visit.held == A_COUPON:
+                known *= coupon_factor(today, town, aisle, visit, product)
+            value += known
+    touched = value != plain
+    result = value / (weight * usual)
+    level = np.float64(aisle.price_level[visit.retailer])
+    if level != 1.0:
+        result *= draws.exp(-demand.response[0] * draws.log(level))
+    result = draws.exp(demand.response[7] * draws.log(result))
+    if visit.held:
+        told = exposure(today.day, category, visit, town)
+        touched = touched or told != 1.0
+        result *= told
+    return min(result, MOST_LIFT_IN_HAND if touched else MOST_LIFT)
+
+
+# -- one category
+
+
+@njit(**INNER)
+def units_of(u, mean):
+    """Geometric number of units, from 1, with the given mean."""
+    left = 1.0 - 1.0 / max(mean, 1.0)
+    units = 1
+    tail = left
+    while u >= 1.0 - tail and units < MOST_UNITS:
+        units += 1
+        tail *= left
+    return units
+
+
+@njit(**INNER)
+def write_line(today, aisle, visit, row, category, product, units, lines, m):
+    """Line ``m`` as she would buy it, at this week's price, with no coupon."""
+    price = np.float64(aisle.shelf.price[today.week, product]) * aisle.price_level[visit.retailer]
+    shelf_cents = np.int64(price * 100.0 + 0.5)
+    paid = np.int64(shelf_cents * (1.0 - np.float64(aisle.shelf.depth[today.week, product])) + 0.5)
+    lines.consumer[m] = visit.consumer
+    lines.retailer[m] = visit.retailer
+    lines.store[m] = visit.store
+    lines.product[m] = product
+    lines.category[m] = category
+    lines.row[m] = row
+    lines.units[m] = units
+    lines.shelf_cents[m] = shelf_cents
+    lines.paid_cents[m] = paid * units
+    lines.offer[m] = NONE
+    lines.coupon_cents[m] = 0
+    lines.fate[m] = _SERVED
+
+
+@njit(**INNER)
+def _choose(today, town, aisle, visit, row, category, occasion):
+    """A product of the category: one she knows, by loyalty, or another, by popularity."""
+    habits = town.habits
+    a, b, c, _ = draws.four(today.key, _PRODUCT, habits.consumer[visit.consumer], today.day, occasion)
+    unknown = unknown_weight(habits, row) * np.float64(aisle.explore.value[today.week, category])
+    if visit.held == A_COUPON:
+        unknown *= _coupon_reach(today, town, aisle, visit, category)
+    weight = unknown
+    if row != NONE:
+        for j in range(habits.product_ptr[row], habits.product_ptr[row + 1]):
+            weight += known_weight(today, town, aisle, visit, j)
+    target = draws.unit(a) * weight
+    if target < unknown:
+        return _explore(today, town, aisle, visit, category, draws.unit(b), draws.unit(c), target / unknown)
+    target -= unknown
+    last = habits.product_ptr[row + 1] - 1
+    for j in range(habits.product_ptr[row], last):
+        target -= known_weight(today, town, aisle, visit, j)
+        if target < 0.0:
+            return np.int64(habits.product[j])
+    return np.int64(habits.product[last])
+
+
+@njit(**INNER)
+def _explore(today, town, aisle, visit, category, u, v, pick):
+    """Two products by chain-wide popularity, then one of them by her store, her taste and her coupons.
+
+    Two candidates and a choice between them (sampling-importance resampling) spare a table for every store.
+    """
+    one = popular(today.week, category, u, aisle)
+    two = popular(today.week, category, v, aisle)
+    if one != two:
+        w1 = _own_view(today, town, aisle, visit, category, one)
+        w2 = _own_view(today, town, aisle, visit, category, two)
+        if pick * (w1 + w2) >= w1:
+            one = two
+    return np.int64(aisle.shelf.category_product[one])
+
+
+@njit(**INNER)
+def popular(week, category, u, aisle):
+    """Position in ``category_product`` by this week's popularity; ``u`` in [0, 1)."""
+    low = np.int64(aisle.shelf.category_ptr[category])
+    high = np.int64(aisle.shelf.category_ptr[category + 1]) - 1
+    target = u * aisle.explore.cumulative[week, high]
+    while low < high:
+        middle = (low + high) >> 1
+        if aisle.explore.cumulative[week, middle] > target:
+            high = middle
+        else:
+            low = middle + 1
+    return low
+
+
+@njit(**INNER)
+def _own_view(today, town, aisle, visit, category, position):
+    """What her own store and taste add to the chain-wide weight of a product."""
+    habits = town.habits
+    cumulative = aisle.explore.cumulative
+    product = np.int64(aisle.shelf.category_product[position])
+    weight = np.float64(cumulative[today.week, position])
+    if position > aisle.shelf.category_ptr[category]:
+        weight -= cumulative[today.week, position - 1]
+    chain = max(weight / max(np.float64(aisle.shelf.popularity[product]), 1e-3), 1e-3)
+    tilt = np.float64(habits.tier[visit.consumer]) * aisle.explore.relative[product]
+    if aisle.shelf.private[product]:
+        tilt += habits.private[visit.consumer]
+    deal = habits.deal[visit.consumer]
+    view = promotion(today.week, product, visit.store, deal, town.demand.response, aisle) / chain
+    view *= draws.exp(tilt)
+    if visit.held == A_COUPON:
+        view *= coupon_factor(today, town, aisle, visit, product)
+    return view
+
+
+# -- categories outside her rows, and baskets in which nothing fired
+
+
+@njit(**INNER)
+def row_of(i, category, habits):
+    """Her row of a category, NONE when it is new to her; rows of a consumer are sorted by category."""
+    low = np.int64(habits.row_ptr[i])
+    high = np.int64(habits.row_ptr[i + 1])
+    end = high
+    while low < high:
+        middle = (low + high) >> 1
+        if habits.row_category[middle] < category:
+            low = middle + 1
+        else:
+            high = middle
+    return low if low < end and habits.row_category[low] == category else np.int64(NONE)
+
+
+@njit(**INNER)
+def _entry(u, demand):
+    low = 0
+    high = len(demand.entry) - 1
+    while low < high:
+        middle = (low + high) >> 1
+        if demand.entry[middle] > u:
+            high = middle
+        else:
+            low = middle + 1
+    return low
+
+
+@njit(**INNER)
+def _enter_new(today, town, visit, entering, lines, top, first, picks, end):
+    """Categories that she never bought before, by what everybody buys: a Poisson number of them."""
+    name = town.habits.consumer[visit.consumer]
+    # Counted from 1, so that the cheap bound 1 - exp(-x) <= x turns most away.
+    u = 1.0 - draws.uniform(today.key, _CATEGORY, name, today.day, _ENTRY)
+    if 1.0 - u < entering:
+        mass = draws.exp(-entering)
+        below = mass
+        count = 0
+        while u >= below and count < _MOST_ENTRIES:
+            count += 1
+            mass *= entering / count
+            below += mass
+            category = _entry(
+                draws.uniform(today.key, _CATEGORY, name, today.day, _ENTRY + count), town.demand
+            )
+            fresh = picks < end and row_of(visit.consumer, category, town.habits) == NONE
+            for earlier in range(first, picks):
+                fresh = fresh and lines.category[top - earlier] != category
+            if fresh:
+                picks = _pick(visit, np.int64(NONE), category, lines, top, picks)
+    return picks
+
+
+@njit(**INNER)
+def _enter_by_message(today, town, aisle, visit, entering, lines, top, picks, end):
+    """Categories that she never bought before, for what a message in hand adds to the chance."""
+    i, retailer = visit.consumer, visit.retailer
+    hand, entry = town.hand, town.demand.entry
+    for k in range(hand.category.shape[2]):
+        category = np.int64(hand.category[i, retailer, k])
+        fresh = category != NONE and picks < end
+        for earlier in range(k):
+            fresh = fresh and hand.category[i, retailer, earlier] != category
+        if fresh and row_of(i, category, town.habits) == NONE:
+            share = np.float64(entry[category])
+            if category > 0:
+                share -= entry[category - 1]
+            added = entering * share * (lift(today, town, aisle, visit, np.int64(NONE), category) - 1.0)
+            words = draws.four(today.key, _CATEGORY, town.habits.consumer[i], today.day, category >> 2)
+            if added > 0.0 and draws.unit(words[category & 3]) < 1.0 - draws.exp(-added):
+                picks = _pick(visit, np.int64(NONE), category, lines, top, picks)
+    return picks
+
+
+@njit(**INNER)
+def _force_one(today, town, visit, size, lines, top, picks):
+    """A trip on which nothing fired still buys one category, in proportion to the needs."""
+    i = visit.consumer
+    row_ptr, row_category = town.habits.row_ptr, town.habits.row_category
+    row_rate, row_interval = town.habits.row_rate, town.habits.row_interval
+    last_bought, age_hazard = town.needs.last_bought, town.demand.age_hazard
+    size_factor, season = town.demand.size_factor[size], town.demand.week_category[today.week]
+    first, second, _, _ = draws.four(today.key, _CATEGORY, town.habits.consumer[i], today.day, _FORCED)
+    begin, end = np.int64(row_ptr[i]), np.int64(row_ptr[i + 1])
+    target = np.inf
+    row = begin
+    for turn in range(2):
+        # Once to add up, once to find the place.
+        total = 0.0
+        row = begin
+        while row < end and total <= target:
+            category = np.int64(row_category[row])
+            weight = need(
+                today.day, last_bought[row], row_interval[row], row_rate[row],
+                age_hazard[category], size_factor[category], season[category],
+            )  # fmt: skip
+            total += weight * (exposure(today.day, category, visit, town) if visit.held else 1.0)
+            row += 1
+        if turn == 0:
+            target = draws.unit(first) * (total + town.habits.novelty[i])
+    if row > begin and total > target:
+        row -= 1
+        category = np.int64(row_category[row])
+    else:
+        category = _entry(draws.unit(second), town.demand)
+        row = row_of(i, category, town.habits)
+    return _pick(visit, row, category, lines, top, picks)
+
+
+# -- out of stock
+
+
+@njit(**DOOR)
+def substitute(today, town, aisle, out, lines, k):
+    """What she takes instead of the product of line ``k``, chosen alike among what is left; NONE without any.
+
+    ``out`` is (P,) uint8, 1 for each product that this retailer has no more of.
+    """
+    habits = town.habits
+    i, retailer = np.int64(lines.consumer[k]), np.int64(lines.retailer[k])
+    row, category = np.int64(lines.row[k]), np.int64(lines.category[k])
+    visit = Visit(i, retailer, np.int64(lines.store[k]), in_hand(today.day, i, retailer, town, aisle))
+    occasion = lines.product[k]
+    a, b, c, d = draws.four(today.key, _SUBSTITUTE, habits.consumer[i], today.day, occasion)
+    unknown = unknown_weight(habits, row) * np.float64(aisle.explore.value[today.week, category])
+    weight = unknown
+    last = NONE
+    if row != NONE:
+        for j in range(habits.product_ptr[row], habits.product_ptr[row + 1]):
+            if not out[habits.product[j]]:
+                weight += known_weight(today, town, aisle, visit, j)
+                last = j
+    target = draws.unit(a) * weight - unknown
+    if target >= 0.0 and last != NONE:
+        for j in range(habits.product_ptr[row], last):
+            if not out[habits.product[j]]:
+                target -= known_weight(today, town, aisle, visit, j)
+                if target < 0.0:
+                    return np.int64(habits.product[j])
+        return np.int64(habits.product[last])
+    for word in (b, c, d):
+        product = np.int64(
+            aisle.shelf.category_product[popular(today.week, category, draws.unit(word), aisle)]
+        )
+        if not out[product]:
+            return product
+    for position in range(aisle.shelf.category_ptr[category], aisle.shelf.category_ptr[category + 1]):
+        product = np.int64(aisle.shelf.category_product[position])
+        if not out[product]:
+            return product
+    return np.int64(NONE)

@@ -1,0 +1,175 @@
+"""Live the fitted year, compare with the real one, correct what the estimators could not see, and again.
+
+An estimator that reads hazards off purchases is biased by what it cannot separate: own means that come from
+the same data, drift that looks like a gap hazard, two picks that fall on one product. So each is run on the
+real and on the simulated purchases alike, and the parameter moves by the ratio of the two.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from regulars import draws
+from regulars.consumers.choice import aisle_of
+from regulars.consumers.population import AGE_EDGES, BASKET_SIZES, GAP_EDGES, Demand, Habits, Population
+from regulars.fitting.categories import rows_of_history, tabulate
+from regulars.fitting.fidelity import figures
+from regulars.fitting.history import History, history_of, week_of_day
+from regulars.fitting.rehearsal import live
+from regulars.fitting.trips import RATE_CLASSES, drift_strength, walk
+from regulars.shelf import Shelf
+from regulars.terms import F32, F64
+
+#: Seed of the worlds in which calibration lives; each round has its own.
+SEED = 20170101
+WARM_UP = 35
+#: Weight, in trips or purchases, of leaving a parameter as it is.
+CAUTION = 60.0
+#: Part of a correction that is made at once.
+STEP = 0.8
+
+
+def calibrate(
+    population: Population,
+    shelf: Shelf,
+    lines: pl.DataFrame,
+    history: History,
+    *,
+    rounds: int,
+    say: Callable[[str, float], None],
+) -> Population:
+    """The population with its hazards and scales corrected in so many rounds; 0 only notes the figures."""
+    target = _Seen(lines, history, population, figures(lines, history.households, history.days))
+    about = population.about | {
+        "real": target.figures,
+        "checked": list(target.figures),
+        "calibrate_rounds": rounds,
+    }
+    population = replace(population, about=about)
+    aisle = aisle_of(shelf, population.demand)
+    for turn in range(rounds):
+        say(f"calibration {turn + 1} of {rounds}", 0.3 + 0.7 * turn / rounds)
+        key = draws.stream(SEED, turn)
+        lived = live(population, shelf, key, warm_up=WARM_UP, aisle=aisle)
+        if lived.height == 0:
+            break
+        again = history_of(lived, history.households, history.days, history.first_dow, history.is_open)
+        seen = _Seen(lived, again, population, figures(lived, history.households, history.days))
+        population = _correct(population, target, seen, _size_ratio(population, again, key))
+    say("done", 1.0)
+    return population
+
+
+class _Seen:
+    """What one and the same set of estimators reads off real or simulated purchases."""
+
+    def __init__(
+        self, lines: pl.DataFrame, history: History, population: Population, noted: dict[str, float]
+    ) -> None:
+        habits, demand = population.habits, population.demand
+        categories = len(demand.entry)
+        self.figures = noted
+        trips = np.diff(history.trip_ptr).astype(np.float64)
+        self.class_trips = np.bincount(habits.trip_class, trips, RATE_CLASSES).astype(np.float64)
+        self.category_bought = np.bincount(history.bought_category, minlength=categories).astype(np.float64)
+        self.lines_per_category = history.bought_lines.sum() / max(len(history.bought_lines), 1)
+        self.drift = drift_strength(history, habits.trip_class, demand.week_trips.astype(np.float64))
+        self.gap = _gaps(history, habits, demand)
+        self.age = _ages(history, categories, demand)
+
+
+def _gaps(history: History, habits: Habits, demand: Demand) -> tuple[F64, F64]:
+    """Trips found and expected by class and gap bin, if the gap did not matter."""
+    trips = np.diff(history.trip_ptr).astype(np.float64)
+    naive = -np.log1p(-np.minimum((trips + 0.5) / (history.is_open.sum() + 1.0), 0.99))
+    flat = np.ones((RATE_CLASSES, len(GAP_EDGES) + 1))
+    result = walk(
+        history, naive, habits.trip_dow.astype(np.float64), demand.week_trips.astype(np.float64),
+        habits.trip_class, flat, np.ones(history.households),
+    )  # fmt: skip
+    return result.found, result.expected
+
+
+def _ages(history: History, categories: int, demand: Demand) -> tuple[F64, F64]:
+    """Purchases found and expected by category and age bin, if the age did not matter."""
+    rows = rows_of_history(history, categories)
+    size = history.trip_size.astype(np.float64)
+    every = np.add.reduceat(np.append(size, 0.0), history.trip_ptr[:-1]) * (np.diff(history.trip_ptr) > 0)
+    rate = rows.times / np.repeat(np.maximum(every, 1.0), np.diff(rows.ptr))
+    weeks = int(week_of_day(history.days, history.first_dow)[-1]) + 1
+    found, expected, *_ = tabulate(
+        history, rows, size, np.zeros(len(size), np.int64), np.ones((weeks, categories)),
+        rate, history.days / rows.times, demand.week_category.astype(np.float64),
+        np.ones((categories, len(AGE_EDGES) + 1)), np.ones((1, categories)),
+    )  # fmt: skip
+    return found, expected
+
+
+def _size_ratio(population: Population, history: History, key: NDArray[np.uint32]) -> F64:
+    """(22,) intended over realised mean number of categories."""
+    household = history.trip_household
+    u = draws.uniform_column(key, draws.Purpose.SIZE, population.habits.consumer[household], history.trip_day)
+    intended = (u[:, None] >= population.habits.size_cdf[household][:, :-1]).sum(1)
+    trips = np.bincount(intended, minlength=len(BASKET_SIZES))
+    realised = np.bincount(intended, history.trip_size.astype(np.float64), len(BASKET_SIZES))
+    sizes = BASKET_SIZES.astype(np.float64)
+    return np.asarray((trips * sizes + CAUTION) / (realised + CAUTION))
+
+
+def _correct(population: Population, target: _Seen, seen: _Seen, size_ratio: F64) -> Population:
+    habits, demand = population.habits, population.demand
+    trips = _ratio(target.class_trips, seen.class_trips)
+    gap = _ratio(target.gap[0], target.gap[1]) / _ratio(seen.gap[0], seen.gap[1])
+    gap_weight = seen.gap[1] / np.maximum(seen.gap[1].sum(1, keepdims=True), 1e-9)
+    gap /= np.maximum((gap * gap_weight).sum(1, keepdims=True), 1e-9)
+    age = _lean(target.age) / _lean(seen.age)
+    bought = _ratio(target.category_bought, seen.category_bought)
+    bought /= (target.category_bought.sum() + CAUTION) / (seen.category_bought.sum() + CAUTION)
+    many = (target.lines_per_category - 1 + 1e-3) / (seen.lines_per_category - 1 + 1e-3)
+    repeats = (
+        (target.figures["product_repeats"] or 0.0) + 0.02,
+        (seen.figures["product_repeats"] or 0.0) + 0.02,
+    )
+    roam = float(np.clip((repeats[1] / repeats[0]) ** 2, 0.5, 2.0)) if np.isfinite(repeats).all() else 1.0
+    drift = (
+        np.clip((np.maximum(target.drift, 0.0) + 0.02) / (np.maximum(seen.drift, 0.0) + 0.02), 0.5, 2.0)
+        ** 0.5
+    )
+    lines = 1 + (habits.row_lines - 1) * many**STEP
+    habits = habits._replace(
+        trip_rate=_moved(habits.trip_rate, trips[habits.trip_class]),
+        drift_sigma=np.clip(_moved(habits.drift_sigma, drift[habits.trip_class]), 0.05, 1.2),
+        row_rate=_moved(habits.row_rate, bought[habits.row_category]),
+        row_explore=_moved(habits.row_explore, np.asarray(roam)),
+        row_lines=lines.astype(np.float32),
+    )
+    size_ratio[0] = 1.0
+    demand = demand._replace(
+        gap_hazard=np.clip(_moved(demand.gap_hazard, gap), 0.02, 20.0),
+        age_hazard=np.clip(_moved(demand.age_hazard, age), 0.02, 20.0),
+        size_scale=_moved(demand.size_scale, size_ratio),
+    )
+    return replace(population, habits=habits, demand=demand)
+
+
+def _moved(column: F32, ratio: F64) -> F32:
+    return np.asarray(column * np.clip(ratio, 0.3, 3.0) ** STEP, np.float32)
+
+
+def _ratio(found: NDArray[Any], expected: NDArray[Any]) -> F64:
+    return np.asarray((found + CAUTION) / (expected + CAUTION))
+
+
+def _lean(table: tuple[F64, F64]) -> F64:
+    """Found over expected by category and age bin, each category leaning on all together."""
+    found, expected = table
+    together = (found.sum(0) + CAUTION) / (expected.sum(0) + CAUTION)
+    ratio = (found + 4 * CAUTION * together) / (expected + 4 * CAUTION)
+    weight = expected.sum(0) / max(expected.sum(), 1e-9)
+    return np.asarray(ratio / np.maximum((ratio * weight).sum(1, keepdims=True), 1e-9))

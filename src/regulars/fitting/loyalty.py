@@ -1,0 +1,131 @@
+"""Which products and stores each household returns to, in how many lines and units, and how far it roams."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from regulars.consumers.population import STORES
+from regulars.fitting.categories import Rows
+from regulars.fitting.history import History
+from regulars.terms import F64, I64
+
+#: What one purchase of a product loses to the products never bought: favourites and one-offs coexist
+#: (Pitman-Yor).
+DISCOUNT = 0.45
+#: Weight of exploration in a row that has only begun.
+EXPLORE = 1.0
+ROAMING_WEIGHT = 20.0
+UNITS_WEIGHT = 4.5
+LINES_WEIGHT = 4.5
+STORE_WEIGHT = 0.8
+#: Products kept in a row; what she bought of others is as if she had explored.
+MOST_KNOWN = 12
+
+
+class ProductHabits(NamedTuple):
+    """What the lines of K rows tell."""
+
+    ptr: I64  #: (K + 1,)
+    product: NDArray[np.int32]  #: (M,) of a row, the most loved first
+    loyalty: F64  #: (M,)
+    explore: F64  #: (K,)
+    units: F64  #: (K,) mean units a line
+    lines: F64  #: (K,) mean lines when bought
+    category_units: F64  #: (C,)
+
+
+def fit_products(lines: pl.DataFrame, history: History, rows: Rows, categories: int) -> ProductHabits:
+    """Loyalty by days on which each product was bought, less a discount; units and lines by category."""
+    cells = (
+        lines.group_by("household", "category", "product")
+        .agg(times=pl.col("day").n_unique())
+        .sort(["household", "category", "times", "product"], descending=[False, False, True, False])
+    )
+    row = _row_index(rows, cells["household"].to_numpy(), cells["category"].to_numpy(), categories)
+    times = cells["times"].to_numpy().astype(np.float64)
+    ptr = np.searchsorted(row, np.arange(len(rows.category) + 1)).astype(np.int64)
+    different = np.diff(ptr).astype(np.float64)
+    picks = np.bincount(row, times, len(rows.category)).astype(np.float64)
+    household = np.repeat(np.arange(history.households), np.diff(rows.ptr))
+    roaming = _roaming(different, picks, rows, household, categories, history.households)
+    explore = EXPLORE * roaming[household] + DISCOUNT * different
+    rank = np.arange(len(row)) - ptr[row]
+    kept = rank < MOST_KNOWN
+    explore += np.bincount(row[~kept], times[~kept] - DISCOUNT, len(explore))
+    ptr = np.concatenate([[0], np.cumsum(np.minimum(np.diff(ptr), MOST_KNOWN))]).astype(np.int64)
+    bought_lines = np.bincount(rows.bought, history.bought_lines, len(rows.category)).astype(np.float64)
+    bought_units = np.bincount(
+        rows.bought, history.bought_units.astype(np.float64), len(rows.category)
+    ).astype(np.float64)
+    category_lines = _mean_by(rows.category, bought_lines, rows.times, categories)
+    category_units = _mean_by(rows.category, bought_units, bought_lines, categories)
+    lines_mean = (bought_lines + LINES_WEIGHT * category_lines[rows.category]) / (rows.times + LINES_WEIGHT)
+    units_mean = (bought_units + UNITS_WEIGHT * category_units[rows.category]) / (bought_lines + UNITS_WEIGHT)
+    return ProductHabits(
+        ptr, cells["product"].to_numpy().astype(np.int32)[kept], times[kept] - DISCOUNT, explore,
+        units_mean, lines_mean,
+        category_units,
+    )  # fmt: skip
+
+
+def fit_stores(history: History) -> tuple[NDArray[np.uint16], F64]:
+    """(N, STORES) stores of each household, the usual one first, and their cumulative shares.
+
+    Shares are Dirichlet posterior means; the prior's weight goes where everybody shops. A household with
+    fewer stores has its last one repeated with no share.
+    """
+    stores = int(history.trip_store.max(initial=0)) + 1
+    trips = (
+        pl.DataFrame({"household": history.trip_household, "store": history.trip_store.astype(np.int64)})
+        .group_by("household", "store")
+        .len("trips")
+        .sort(["household", "trips", "store"], descending=[False, True, False])
+        .with_columns(rank=pl.int_range(pl.len()).over("household"))
+        .filter(pl.col("rank") < STORES)
+    )
+    everybody = (np.bincount(history.trip_store, minlength=stores) + 1e-3) / (
+        len(history.trip_store) + stores * 1e-3
+    )
+    usual = np.argsort(-everybody, kind="stable")[:STORES]
+    store = np.full((history.households, STORES), -1, np.int64)
+    share = np.zeros((history.households, STORES))
+    household, rank = trips["household"].to_numpy(), trips["rank"].to_numpy()
+    store[household, rank] = trips["store"].to_numpy()
+    share[household, rank] = trips["trips"].to_numpy()
+    for i in np.flatnonzero(store[:, 0] < 0):
+        store[i, : len(usual)] = usual
+    share += np.where(store >= 0, STORE_WEIGHT * everybody[np.maximum(store, 0)], 0.0)
+    for slot in range(1, STORES):
+        store[:, slot] = np.where(store[:, slot] < 0, store[:, slot - 1], store[:, slot])
+    cumulative = np.cumsum(share / share.sum(1, keepdims=True), 1)
+    cumulative[:, -1] = 1.0
+    return store.astype(np.uint16), cumulative
+
+
+def _row_index(rows: Rows, household: I64, category: I64, categories: int) -> I64:
+    owner = np.repeat(np.arange(len(rows.ptr) - 1), np.diff(rows.ptr))
+    cell = household.astype(np.int64) * categories + category
+    return np.searchsorted(owner * categories + rows.category, cell).astype(np.int64)
+
+
+def _mean_by(group: NDArray[np.int32], total: F64, count: F64, groups: int) -> F64:
+    overall = max(total.sum() / max(count.sum(), 1.0), 1.0)
+    return np.asarray(
+        (np.bincount(group, total, groups) + 20 * overall) / (np.bincount(group, count, groups) + 20)
+    )
+
+
+def _roaming(different: F64, picks: F64, rows: Rows, household: I64, categories: int, households: int) -> F64:
+    """(N,) different products of a household against others with as many purchases of the same categories."""
+    fresh = np.maximum(different - 1.0, 0.0)
+    chances = np.maximum(picks - 1.0, 0.0)
+    usual = (np.bincount(rows.category, fresh, categories) + 1.0) / (
+        np.bincount(rows.category, chances, categories) + 2.0
+    )
+    found = np.bincount(household, fresh, households)
+    expected = np.bincount(household, chances * usual[rows.category], households)
+    return np.asarray((found + ROAMING_WEIGHT) / (expected + ROAMING_WEIGHT)) ** 2

@@ -1,0 +1,121 @@
+"""What discounts, displays, mailers and coupons do, and to whom: each household against what is usual."""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+
+from regulars.consumers.choice import Explore
+from regulars.shelf import Shelf
+from regulars.sources.panel import Panel
+from regulars.terms import F64, I64
+
+#: Choice coefficients of ``Demand.response``, found by simulating and matching on The Complete Journey of
+#: 2017: depth, display, mailer x depth, display x depth, display x mailer, mailer, all three, incidence
+#: power.
+RESPONSE = (2.05, 0.35, 0.74, 0.35, 0.25, 0.04, -0.6, 0.5)
+DEAL_WEIGHT = 20.0
+PRIVATE_WEIGHT = 8.0
+TIER_WEIGHT = 8.0
+#: A line counts as bought on a deal from this depth.
+DEAL_DEPTH = 0.05
+# What being on a deal multiplies the weight of a product by, in logs, for an average response.
+_DEAL_STRENGTH = 0.75
+
+
+def fit_tilts(lines: pl.DataFrame, shelf: Shelf, explore: Explore, households: int) -> tuple[F64, F64, F64]:
+    """Response to deals, log tilt to private label, log tilt per log of relative price: (N,) each.
+
+    Each compares a household's lines with what is usual in the same categories, shrunk to no difference.
+    """
+    household = lines["household"].to_numpy().astype(np.int64)
+    product = lines["product"].to_numpy().astype(np.int64)
+    category = lines["category"].to_numpy().astype(np.int64)
+    week = lines["week"].to_numpy().astype(np.int64)
+    count = np.bincount(household, minlength=households).astype(np.float64)
+    on_deal = (shelf.depth[week, product] >= DEAL_DEPTH).astype(np.float64)
+    deal = 1.0 + _log_odds_shift(on_deal, household, category, count, DEAL_WEIGHT) / _DEAL_STRENGTH
+    private = _log_odds_shift(
+        shelf.private[product].astype(np.float64), household, category, count, PRIVATE_WEIGHT
+    )
+    relative = explore.relative[product].astype(np.float64)
+    usual = _usual(relative, category)
+    away = np.bincount(household, relative - usual[category], households)
+    spread = max(float(np.var(relative - usual[category])), 0.02)
+    tier = away / (count + TIER_WEIGHT) / spread
+    return np.clip(deal, 0.0, 2.5), np.clip(private, -3.0, 3.0), np.clip(tier, -2.0, 2.0)
+
+
+def fit_proneness(panel: Panel) -> F64:
+    """(N,) chance that a coupon in hand is used on a trip with a product that it is good for.
+
+    Beta-binomial over the chances of each household: shopping days, within the campaigns it was sent, on
+    which it bought something their coupons cover. Without campaigns it is the rate of lines with any coupon,
+    or a low constant.
+    """
+    households = panel.households.height
+    chances: F64 = np.zeros(households)
+    used: F64 = np.zeros(households)
+    if panel.contacts.height and panel.coupon_products.height:
+        covered = panel.coupon_products.join(panel.coupons.select("coupon", "campaign"), on="coupon")
+        covered = covered.select("campaign", "product").unique()
+        days = (
+            panel.contacts.join(panel.campaigns.select("campaign", "first_day", "last_day"), on="campaign")
+            .join(panel.lines.select("household", "day", "product"), on="household")
+            .filter(pl.col("day").is_between(pl.col("first_day"), pl.col("last_day")))
+            .join(covered, on=["campaign", "product"], how="semi")
+            .select("household", "campaign", "day")
+            .unique()
+        )
+        took = panel.redemptions.select("household", "campaign", "day").unique()
+        chances = _count(days["household"], households)
+        used = _count(took["household"], households)
+    elif panel.lines.height and panel.lines["coupon_disc_cents"].sum():
+        trips = panel.lines.group_by("household", "day").agg(pl.col("coupon_disc_cents").sum() > 0)
+        chances = _count(trips["household"], households)
+        used = _count(trips.filter(pl.col("coupon_disc_cents"))["household"], households)
+    chances = np.maximum(chances, used)
+    first, second = _beta(used, chances)
+    return np.asarray((first + used) / (first + second + chances))
+
+
+def _count(household: pl.Series, households: int) -> F64:
+    return np.bincount(household.to_numpy(), minlength=households).astype(np.float64)
+
+
+def _beta(used: F64, chances: F64) -> tuple[float, float]:
+    """Beta prior by moments over households with chances; centred on .05 and wide when there are none."""
+    have = chances > 0
+    if not have.any() or used.sum() == 0:
+        return 0.1, 1.9
+    mean = float(used[have].sum() / chances[have].sum())
+    rate = used[have] / chances[have]
+    weight = chances[have]
+    between = float(np.average((rate - mean) ** 2, weights=weight))
+    chance = float(np.average(mean * (1 - mean) / weight, weights=weight))
+    spread = max(between - chance, 1e-4 * mean)
+    total = min(max(mean * (1 - mean) / spread - 1.0, 0.3), 50.0)
+    return mean * total, (1 - mean) * total
+
+
+def _usual(value: F64, category: I64) -> F64:
+    size = int(category.max(initial=0)) + 1
+    return np.asarray(
+        (np.bincount(category, value, size) + value.mean()) / (np.bincount(category, minlength=size) + 1.0)
+    )
+
+
+def _log_odds_shift(
+    marked: F64,
+    household: I64,
+    category: I64,
+    count: F64,
+    weight: float,
+) -> F64:
+    """(N,) log-odds of marked lines, over those of the same categories bought by everybody."""
+    usual = _usual(marked, category)
+    expected = (np.bincount(household, usual[category], len(count)) + 0.5 * 1e-6) / (count + 1e-6)
+    expected = np.clip(expected, 1e-3, 1 - 1e-3)
+    share = (np.bincount(household, marked, len(count)) + weight * expected) / (count + weight)
+    share = np.clip(share, 1e-3, 1 - 1e-3)
+    return np.asarray(np.log(share / (1 - share)) - np.log(expected / (1 - expected)))

@@ -1,0 +1,137 @@
+"""The full ledger of a few customers: one entry each use, chained by hashes so that none can be changed unseen."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from regulars.ledger.protocol import Kind
+from regulars.terms import I32, I64, U8, Channel, Purpose, Scope
+
+DIGEST_BYTES = 16
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One line of her account.
+
+    Attributes
+    ----------
+    number : 0, 1, 2 ... of this customer
+    day : when
+    kind : what it tells
+    scopes : what was opened, granted or withdrawn
+    purposes : for what
+    covert : the opened scopes that she had not allowed
+    context : the policy and version, or the words of a contact
+    cents : value returned
+    chain : hex blake2b of this entry and the one before it
+    """
+
+    number: int
+    day: int
+    kind: Kind
+    scopes: tuple[str, ...]
+    purposes: tuple[str, ...]
+    covert: tuple[str, ...]
+    context: str
+    cents: int
+    chain: str
+
+
+def verify(entries: Sequence[Entry]) -> int | None:
+    """Number of the first entry that does not fit the chain; None when all do.
+
+    A chain that was cut at its end still verifies: compare the last ``chain`` with the one she keeps.
+    """
+    before = ""
+    for number, entry in enumerate(entries):
+        if entry.number != number or entry.chain != _chain(entry, before):
+            return number
+        before = entry.chain
+    return None
+
+
+class Entries:
+    """Entries for ``customers`` rows: for a diary, or where a handful of people live."""
+
+    def __init__(self, customers: int) -> None:
+        self.of: list[list[Entry]] = [[] for _ in range(customers)]
+
+    def used(
+        self, day: int, rows: I32, present: U8, covert: U8, purpose: Purpose, context: str
+    ) -> None:
+        """One entry for each customer whose scopes were opened; see :class:`regulars.ledger.Ledger`."""
+        for row, opened, hidden in zip(rows.tolist(), present, covert, strict=True):
+            scopes = _scopes(opened)
+            if scopes:
+                purposes = {Purpose.CONTACT if scope == Scope.CONTACT.name else purpose for scope in scopes}
+                names = tuple(which.name for which in sorted(purposes))
+                self._append(row, day, Kind.USED, scopes, names, _scopes(hidden), context)
+
+    def contacted(self, day: int, rows: I32, channel: U8, offer: I32, category: I32, reason: U8) -> None:
+        """One entry each message."""
+        columns = (rows.tolist(), channel.tolist(), offer.tolist(), category.tolist(), reason.tolist())
+        for row, via, what, about, why in zip(*columns, strict=True):
+            words = f"channel={Channel(via).name} offer={what} category={about} reason={why}"
+            self._append(row, day, Kind.CONTACTED, (Scope.CONTACT.name,), (Purpose.CONTACT.name,), (), words)
+
+    def returned(self, day: int, rows: I32, cents: I64) -> None:
+        """One entry each return that is not nil."""
+        for row, value in zip(rows.tolist(), cents.tolist(), strict=True):
+            if value:
+                self._append(row, day, Kind.RETURNED, (), (), (), "", value)
+
+    def changed(self, day: int, rows: I32, scope: U8, purposes: U8, granted: NDArray[np.bool_]) -> None:
+        """One entry each change, opt-ins too."""
+        columns = (rows.tolist(), scope.tolist(), purposes.tolist(), granted.tolist())
+        for row, which, bits, yes in zip(*columns, strict=True):
+            names = tuple(purpose.name for purpose in Purpose if bits >> purpose & 1)
+            self._append(row, day, Kind.GRANTED if yes else Kind.WITHDRAWN, (Scope(which).name,), names, (), "")
+
+    def subset(self, rows: I64) -> Self:
+        """The entries of these customers only."""
+        other = type(self)(0)
+        other.of = [list(self.of[row]) for row in rows.tolist()]
+        return other
+
+    def copy(self) -> Self:
+        """The same again; entries are frozen and may be shared."""
+        return self.subset(np.arange(len(self.of)))
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """The last link of each chain: equal links mean equal accounts."""
+        links = [entries[-1].chain if entries else "" for entries in self.of]
+        return {"chain": np.array([list(bytes.fromhex(link.zfill(2 * DIGEST_BYTES))) for link in links], np.uint8)}
+
+    def _append(
+        self,
+        row: int,
+        day: int,
+        kind: Kind,
+        scopes: tuple[str, ...],
+        purposes: tuple[str, ...],
+        covert: tuple[str, ...],
+        context: str,
+        cents: int = 0,
+    ) -> None:
+        entries = self.of[row]
+        bare = Entry(len(entries), int(day), kind, scopes, purposes, covert, context, cents, "")
+        before = entries[-1].chain if entries else ""
+        entries.append(Entry(**{**asdict(bare), "chain": _chain(bare, before)}))
+
+
+def _chain(entry: Entry, before: str) -> str:
+    told = {name: value for name, value in asdict(entry).items() if name != "chain"}
+    text = json.dumps([before, told], sort_keys=True, separators=(",", ":"))
+    return hashlib.blake2b(text.encode(), digest_size=DIGEST_BYTES).hexdigest()
+
+
+def _scopes(row: U8) -> tuple[str, ...]:
+    return tuple(scope.name for scope in Scope if row[scope])

@@ -1,0 +1,1 @@
+"""The market: calendar, weather, stock, the day, the run, its arms and one consumer's diary."""

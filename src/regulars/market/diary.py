@@ -1,0 +1,248 @@
+"""One consumer's year in words, lived again alone from the names of her luck."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from regulars import settings
+from regulars.consumers.population import rows_of
+from regulars.errors import RegularsError, SettingError
+from regulars.market import arms, day, outcome, run, town
+from regulars.market.arms import Task
+from regulars.market.town import Town
+from regulars.retail import explain
+from regulars.settings import Scenario
+from regulars.terms import Action, Channel, Fate, Reaction, Scope, Verdict
+
+#: What happened to an offer after she judged it, in the words of a diary; verdicts have their own.
+_DID = {
+    Reaction.CLICK: "looked closer",
+    Reaction.UNLIKE: "said it does not work for her",
+    Reaction.COMPLAIN: "complained",
+    Reaction.UNSUBSCRIBE: "unsubscribed",
+    Reaction.BLOCK: "shut the shop out",
+    Reaction.WITHDRAW: "took back the data it had used",
+    Reaction.DISCLOSE: "told the shop what she wants",
+}
+_THOUGHT = {
+    Verdict.COMPELLING: "Just right.",
+    Verdict.CREEPY: "How do they know that?",
+    Verdict.ANNOYING: "Not again.",
+    Verdict.IGNORED: "Read, and forgotten.",
+}
+_SCHEMA = {"day": pl.Int32, "date": pl.String, "kind": pl.String, "text": pl.String}
+
+
+@dataclass(frozen=True)
+class Diary:
+    """A year in words.
+
+    Parameters
+    ----------
+    entries : day, date, kind ("message", "verdict", "reaction", "disclosed", "trip", "bought"), text
+    counted : what the replay counted for her: trips, revenue_cents, contacts, the four verdicts, redemptions
+    run_counted : what the run counted for her; equal to ``counted``
+    replay_s : seconds that the replay took
+    """
+
+    household_id: str
+    arm: str
+    world: int
+    entries: pl.DataFrame
+    counted: dict[str, int]
+    run_counted: dict[str, int]
+    replay_s: float
+
+    @property
+    def equal(self) -> bool:
+        """Whether she lived the same year again."""
+        return self.counted == self.run_counted
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON types."""
+        return {
+            "consumer": self.household_id,
+            "arm": self.arm,
+            "world": self.world + 1,
+            "equal_to_run": self.equal,
+            "replay_s": round(self.replay_s, 4),
+            "counted": self.counted,
+            "run_counted": self.run_counted,
+            "entries": self.entries.to_dicts(),
+        }
+
+    def show(self) -> None:
+        """Print it to the terminal, a day a paragraph."""
+        from rich.console import Console
+
+        console = Console(highlight=False)
+        console.print(f"[bold]Household {self.household_id}, under {self.arm}, world {self.world + 1}[/bold]\n")
+        styles = {"message": "cyan", "verdict": "italic", "reaction": "yellow", "disclosed": "yellow"}
+        for (date,), group in self.entries.partition_by("date", as_dict=True, maintain_order=True).items():
+            console.print(f"[bold]{date}[/bold]")
+            for kind, text in zip(group["kind"], group["text"], strict=True):
+                console.print(f"  {text}", style=styles.get(kind, ""), markup=False)
+        total = ", ".join(f"{value:,} {name.replace('_', ' ')}" for name, value in self.counted.items())
+        same = "equal to what the run counted" if self.equal else f"NOT what the run counted: {self.run_counted}"
+        console.print(f"\nThe year: {total}; {same}. Replayed in {self.replay_s:.2f} s.")
+
+
+def replay(folder: Path, household_id: str, arm: str, world: int) -> Diary:
+    """Live one consumer's year again.
+
+    Parameters
+    ----------
+    folder : of a finished run
+    household_id : as the source names her
+    arm : name of an arm of that run
+    world : from 0
+
+    Raises
+    ------
+    RegularsError
+        when the folder is no run, or the arm, world or household is not in it.
+    """
+    scenario = _scenario_of(folder)
+    place = town.build(scenario)
+    found = np.flatnonzero(np.asarray(place.household_id).astype(str) == household_id)
+    if not len(found):
+        some = ", ".join(str(name) for name in place.household_id[:5])
+        raise SettingError(f"household {household_id!r} is not in {folder}; it has {some} ... Name one with --consumer")
+    return replay_one(scenario, place, folder, int(found[0]), arm, world)
+
+
+def replay_one(scenario: Scenario, place: Town, folder: Path, row: int, arm: str, world: int) -> Diary:
+    """The diary of one row of a town that is already laid out."""
+    task = _task_of(scenario, arm, world)
+    path = run.arm_file(folder, scenario, place, task)
+    if not path.is_file():
+        raise RegularsError(
+            f"{folder} holds no finished {arm} in world {world + 1} made by this version. Run the scenario again"
+        )
+    lived = outcome.load(path)
+    alone = only(place, row)
+    began = time.perf_counter()
+    warm = day.warm_up(scenario, alone, world)
+    life = day.Life(scenario, alone, world, task.arm, warm)
+    entries: dict[str, list[Any]] = {name: [] for name in _SCHEMA}
+    for today in range(scenario.days):
+        for r, shop in enumerate(life.shops):
+            prefix = f"{r}."
+            shop.restore(
+                {name[len(prefix) :]: rows[today] for name, rows in lived.learned.items() if name.startswith(prefix)}
+            )
+        happened = life.live(today)
+        date = alone.calendar.date(today).isoformat()
+        for kind, text in _tell(happened, alone, scenario, life):
+            for name, value in zip(_SCHEMA, (today, date, kind, text), strict=True):
+                entries[name].append(value)
+    replay_s = time.perf_counter() - began
+    return Diary(
+        str(place.household_id[row]),
+        arm,
+        world,
+        pl.DataFrame(entries, schema=_SCHEMA),
+        _counts(life.tally, 0),
+        _counts(lived.tally, row),
+        replay_s,
+    )
+
+
+def only(place: Town, row: int) -> Town:
+    """The same town with one consumer in it."""
+    rows = np.array([row], np.int64)
+    return replace(place, habits=rows_of(place.habits, rows), household_id=place.household_id[rows])
+
+
+def _scenario_of(folder: Path) -> Scenario:
+    path = folder / "scenario.json"
+    try:
+        return settings.from_dict(json.loads(path.read_text("utf-8")))
+    except FileNotFoundError as error:
+        raise RegularsError(f"{folder} is no run: {path.name} is missing. Make one with `regulars simulate`") from error
+    except (ValueError, TypeError, KeyError) as error:
+        raise RegularsError(f"{path} cannot be read ({error}). Run the scenario again") from error
+
+
+def _task_of(scenario: Scenario, arm: str, world: int) -> Task:
+    plain = [task for task in arms.tasks(scenario) if task.arm.group == "arms"]
+    for task in plain:
+        if task.arm.name == arm and task.world == world:
+            return task
+    names = ", ".join(dict.fromkeys(task.arm.name for task in plain))
+    raise SettingError(f"no arm {arm!r} in world {world + 1}; the run has {names} in {scenario.worlds} worlds")
+
+
+def _counts(tallied: Any, row: int) -> dict[str, int]:
+    return {
+        "trips": int(tallied.trips[row].sum()),
+        "revenue_cents": int(tallied.revenue_cents[row].sum()),
+        "contacts": int(tallied.verdicts[row].sum()),
+        **{verdict.name.lower(): int(tallied.verdicts[row, :, verdict].sum()) for verdict in Verdict},
+        "redemptions": int(tallied.redemptions[row].sum()),
+    }
+
+
+def _tell(happened: day.Day, place: Town, scenario: Scenario, life: day.Life) -> Iterator[tuple[str, str]]:
+    """The day in words, in the order of the day."""
+    for r, talk in enumerate(happened.talks):
+        if talk is not None:
+            yield from _talk(talk, scenario.retailers[r].name, place, life.shops[r])
+    for k in range(happened.trips):
+        name = scenario.retailers[int(happened.shoppers.retailer[k])].name
+        store = place.names.stores[int(happened.shoppers.store[k])]
+        yield "trip", f"Shopped at {name}, store {store}."
+    for k in range(happened.line_count):
+        yield "bought", _line(happened.lines, k, place)
+
+
+def _talk(talk: day.Talk, name: str, place: Town, shop: Any) -> Iterator[tuple[str, str]]:
+    for k in range(len(talk.messages.consumer)):
+        channel = Channel(int(talk.messages.channel[k])).name.lower()
+        category = int(talk.messages.category[k])
+        about = place.names.categories[category] if category >= 0 else "the shop"
+        if talk.decisions.action[k] == Action.OPTION:
+            what = "an option that needs no data"
+        else:
+            saving = float(talk.messages.saving[k])
+            what = f"{about}, {saving:.0%} off" if saving >= 0.01 else about
+        why = explain.consumer_words(talk.decisions, k, place.names.categories)
+        yield "message", f"{name} by {channel}: {what}. {why}".strip()
+        bits = int(talk.responses.reactions[k])
+        if not bits & 1 << Reaction.OPEN:
+            yield "verdict", "Did not open it."
+            continue
+        verdict = Verdict(int(talk.responses.verdict[k]))
+        fit = float(talk.fit[k])
+        needed = "she was about to need it" if fit > 0.4 else "she might use it" if fit > 0.15 else "no need of it"
+        yield "verdict", f"{_THOUGHT[verdict]} ({verdict.name.lower()}; {needed})"
+        did = [words for reaction, words in _DID.items() if bits & 1 << reaction]
+        if did:
+            kind = "disclosed" if bits & 1 << Reaction.DISCLOSE else "reaction"
+            asked = f" ({Scope(int(talk.messages.asks[k])).name.lower()})" if kind == "disclosed" else ""
+            yield kind, f"She {' and '.join(did)}{asked}."
+
+
+def _line(lines: Any, k: int, place: Town) -> str:
+    units, paid = int(lines.units[k]), int(lines.paid_cents[k]) - int(lines.coupon_cents[k])
+    product = place.names.products[int(lines.product[k])]
+    category = place.names.categories[int(lines.category[k])]
+    fate = Fate(int(lines.fate[k]))
+    if fate in (Fate.DELAYED, Fate.ELSEWHERE, Fate.DROPPED):
+        then = {Fate.DELAYED: "will wait", Fate.ELSEWHERE: "got it elsewhere", Fate.DROPPED: "let it be"}[fate]
+        return f"Out: {product or category}; {then}."
+    text = f"{units} x {product or category} ({category}), {paid / 100:.2f}"
+    saved = units * int(lines.shelf_cents[k]) - int(lines.paid_cents[k])
+    if int(lines.offer[k]) >= 0:
+        text += f", coupon {int(lines.coupon_cents[k]) / 100:.2f}"
+    elif saved > 0:
+        text += f", {saved / 100:.2f} off"
+    return text + (", instead of one that was out" if fate is Fate.SUBSTITUTED else "")

@@ -1,0 +1,189 @@
+"""A run: every arm in every world, shared over the cores, stopped and gone on with at will, counted into results."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import multiprocessing
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from multiprocessing.sharedctypes import RawArray
+from pathlib import Path
+from typing import Any
+
+from regulars.market import arms, day, outcome, town
+from regulars.report.results import Results
+from regulars.settings import Scenario
+
+#: Called now and then with the begun tasks, as (name, days lived, days in all), and how many tasks are planned.
+Progress = Callable[[list[tuple[str, int, int]], int], None]
+
+#: Folder of finished arms inside a run's folder.
+ARMS = "arms"
+
+
+def simulate(
+    scenario: Scenario,
+    *,
+    folder: Path | None = None,
+    threads: int = 0,
+    progress: Progress | None = None,
+    place: town.Town | None = None,
+) -> Results:
+    """Live a scenario: all its arms and worlds.
+
+    Parameters
+    ----------
+    scenario : what to run
+    folder : where each finished arm is kept at once, so that a stopped run goes on where it was; None keeps nothing
+    threads : how many cores to use, 0 for all; the results do not depend on it
+    progress : called about five times a second with every begun task and the share of it that is done
+    place : a town that was built before; None builds the scenario's own
+
+    Raises
+    ------
+    KeyboardInterrupt
+        when stopped; its first argument is the Results of what was finished, or None when nothing was.
+    """
+    began = time.perf_counter()
+    place = place or town.build(scenario)
+    work = arms.tasks(scenario)
+    finished: dict[int, outcome.Outcome] = {}
+    files: dict[int, Path] = {}
+    if folder is not None:
+        (folder / ARMS).mkdir(parents=True, exist_ok=True)
+        (folder / "scenario.json").write_text(json.dumps(asdict(scenario), indent=1), "utf-8")
+        files = {number: arm_file(folder, scenario, place, task) for number, task in enumerate(work)}
+        for number, path in files.items():
+            if path.is_file():
+                finished[number] = outcome.load(path)
+    waiting = [number for number in range(len(work)) if number not in finished]
+    lived = 0.0
+    try:
+        for number, result in _live_all(scenario, place, work, waiting, threads or os.cpu_count() or 1, progress):
+            finished[number] = result
+            lived += result.days * len(place.habits.consumer)
+            if number in files:
+                outcome.save(result, files[number])
+    except KeyboardInterrupt as stop:
+        partial = _results(scenario, place, work, finished, time.perf_counter() - began, lived, threads)
+        raise KeyboardInterrupt(partial if finished else None) from stop
+    return _results(scenario, place, work, finished, time.perf_counter() - began, lived, threads)
+
+
+def _results(
+    scenario: Scenario,
+    place: town.Town,
+    work: list[arms.Task],
+    finished: dict[int, outcome.Outcome],
+    wall_s: float,
+    lived: float,
+    threads: int,
+) -> Results:
+    done = [(work[number], finished[number]) for number in sorted(finished)]
+    digest = hashlib.blake2b(digest_size=16)
+    for task, result in done:
+        digest.update(f"{task.arm.name}/{task.world}/{result.state_hash}".encode())
+    about = place.about(scenario) | {
+        "state_hash": digest.hexdigest(),
+        "wall_s": round(wall_s, 3),
+        "ns_per_consumer_day": round(wall_s * 1e9 / lived, 1) if lived else None,
+        "threads": threads or os.cpu_count() or 1,
+        "finished": len(done),
+        "planned": len(work),
+    }
+    return outcome.collect(scenario, place, done, about)
+
+
+def _live_all(
+    scenario: Scenario,
+    place: town.Town,
+    work: list[arms.Task],
+    waiting: list[int],
+    threads: int,
+    progress: Progress | None,
+) -> Iterator[tuple[int, outcome.Outcome]]:
+    if not waiting:
+        return
+    warm = {world: day.warm_up(scenario, place, world) for world in sorted({work[n].world for n in waiting})}
+    lived = RawArray("i", len(work))
+    if threads == 1 or len(waiting) == 1 or "fork" not in multiprocessing.get_all_start_methods():
+        for number in waiting:
+
+            def tell(days: int, number: int = number) -> None:
+                lived[number] = days
+                if progress:
+                    progress(_begun(scenario, work, lived), len(work))
+
+            yield number, day.live(scenario, place, work[number], warm[work[number].world], tell)
+        return
+    # Forked workers inherit town and compiled kernels without copying; they run NumPy and kernels only.
+    _SHARED.update(scenario=scenario, place=place, work=work, warm=warm, lived=lived)
+    # The first arm is lived here, so that kernels are compiled once, not once per worker.
+    context = multiprocessing.get_context("fork")
+    first, *rest = waiting
+    yield first, _one(first)[1]
+    with _pool(context, threads) as pool:
+        stream = pool.imap_unordered(_one, rest)
+        for _ in rest:
+            while True:
+                try:
+                    yield stream.next(timeout=0.2)
+                    break
+                except multiprocessing.TimeoutError:
+                    if progress:
+                        progress(_begun(scenario, work, lived), len(work))
+    _SHARED.clear()
+
+
+_SHARED: dict[str, Any] = {}
+
+
+@contextmanager
+def _pool(context: Any, threads: int) -> Iterator[Any]:
+    pool = context.Pool(threads, initializer=_ignore_interrupt)
+    try:
+        yield pool
+    finally:
+        pool.terminate()
+        pool.join()
+
+
+def _ignore_interrupt() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _one(number: int) -> tuple[int, outcome.Outcome]:
+    task = _SHARED["work"][number]
+
+    def tell(days: int) -> None:
+        _SHARED["lived"][number] = days
+
+    return number, day.live(_SHARED["scenario"], _SHARED["place"], task, _SHARED["warm"][task.world], tell)
+
+
+def _begun(scenario: Scenario, work: list[arms.Task], lived: Any) -> list[tuple[str, int, int]]:
+    return [
+        (f"{task.arm.name} in world {task.world + 1}", days, scenario.days)
+        for task, days in zip(work, lived, strict=True)
+        if days
+    ]
+
+
+def arm_file(folder: Path, scenario: Scenario, place: town.Town, task: arms.Task) -> Path:
+    """Where a finished arm is kept; the name changes with whatever would change its result."""
+    return folder / ARMS / f"{_fingerprint(scenario, place, task)}.npz"
+
+
+def _fingerprint(scenario: Scenario, place: town.Town, task: arms.Task) -> str:
+    plain = {
+        name: value
+        for name, value in asdict(scenario).items()
+        if name not in ("sweep", "worlds", "policies", "about")
+    }
+    text = json.dumps([town.code_digest(), plain, asdict(task), place.fingerprint], sort_keys=True, default=str)
+    return hashlib.blake2b(text.encode(), digest_size=12).hexdigest()

@@ -1,0 +1,279 @@
+"""The town that all arms share: its people, shelf, calendar, offers and names, read once and kept in a cache."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+import regulars
+from regulars import draws, fitting, shelf
+from regulars.fitting import population_file
+from regulars.consumers import priors
+from regulars.consumers.choice import Aisle, aisle_of
+from regulars.consumers.population import Demand, Habits, Population, rows_of
+from regulars.errors import SettingError
+from regulars.market.calendar import Calendar
+from regulars.retail import catalog
+from regulars.retail.catalog import Catalog
+from regulars.retail.policies import history
+from regulars.settings import Scenario
+from regulars.shelf import Shelf
+from regulars.sources import complete_journey, tables
+from regulars.sources.panel import Panel, shelf_from
+
+COMPLETE_JOURNEY = "complete-journey"
+#: A fit that takes longer is taken to have been killed.
+LONGEST_FIT_S = 600
+
+
+@dataclass(frozen=True)
+class Names:
+    """What things are called, for diaries and reports."""
+
+    categories: list[str]
+    products: list[str]
+    stores: list[str]
+
+
+@dataclass(frozen=True)
+class Town:
+    """Everything that is the same in every arm and world.
+
+    N consumers, P products, C categories.
+    """
+
+    habits: Habits
+    demand: Demand
+    household_id: NDArray[Any]
+    shelf: Shelf
+    aisle: Aisle
+    calendar: Calendar
+    catalog: Catalog
+    history: dict[str, object]  #: settings of the policy of that name
+    weekly_units: NDArray[np.float32]  #: (P,) units the whole panel buys in a week
+    names: Names
+    source: str
+    currency: str
+    rejects: dict[str, int]
+    fit_about: dict[str, Any]
+    fingerprint: str
+
+    def about(self, scenario: Scenario) -> dict[str, Any]:
+        """What a report says of the run's inputs."""
+        from regulars.retail import policies
+
+        return {
+            "scenario": scenario.name,
+            "mode": scenario.mode,
+            "seed": scenario.seed,
+            "days": scenario.days,
+            "consumers": len(self.habits.consumer),
+            "worlds": scenario.worlds,
+            "source": self.source,
+            "currency": self.currency,
+            "start": self.calendar.start.isoformat(),
+            "versions": {name: metadata.version(name) for name in ("regulars", "numpy", "numba", "polars")},
+            "fitted": list(self.fit_about.get("fitted", [])),
+            "checked": list(self.fit_about.get("checked", [])),
+            "assumed": priors.assumed(),
+            "rejects": self.rejects,
+            "ablate": list(scenario.ablate),
+            "pinned": dict(scenario.priors),
+            "policies": {name: entry["about"] for name, entry in policies.describe().items()},
+        }
+
+
+def _quiet(text: str) -> None:
+    """Says nothing."""
+
+
+def build(scenario: Scenario, *, say: Callable[[str], None] = _quiet) -> Town:
+    """The town of a scenario: read, fitted (or taken from the cache) and cut or grown to the asked size.
+
+    Parameters
+    ----------
+    scenario : names the source and how many consumers
+    say : told each step that takes long
+    """
+    panel, goods = read(scenario.source, columns=scenario.columns, say=say)
+    population, fingerprint = fitted(panel, goods, say)
+    say("Laying out the shelf")
+    rows = _who(scenario, len(population))
+    habits = population.habits
+    if rows is not None:
+        habits = rows_of(habits, rows)
+        if scenario.consumers > len(population):
+            habits = habits._replace(consumer=np.arange(len(rows), dtype=np.uint32))
+    household_id = population.household_id if rows is None else population.household_id[rows]
+    calendar = Calendar(panel.start, goods.price.shape[0], min(panel.days, 365))
+    names = _names(panel)
+    offered = catalog.build(
+        panel.coupons, panel.coupon_products, panel.campaigns, goods, names.categories, days=scenario.days
+    )
+    fitted_row = np.arange(len(population)) if rows is None else rows
+    return Town(
+        habits=habits,
+        demand=population.demand,
+        household_id=household_id,
+        shelf=goods,
+        aisle=aisle_of(goods, population.demand, offered.offers),
+        calendar=calendar,
+        catalog=offered,
+        history=_history(panel, fitted_row, habits.consumer, offered),
+        weekly_units=_weekly_units(panel),
+        names=names,
+        source=panel.source,
+        currency=panel.currency,
+        rejects=dict(panel.rejects.iter_rows()),
+        fit_about=population.about,
+        fingerprint=fingerprint,
+    )
+
+
+def read(
+    source: str,
+    *,
+    columns: Mapping[str, str] | None = None,
+    products: Path | None = None,
+    date_format: str | None = None,
+    rejects: Path | None = None,
+    say: Callable[[str], None] = _quiet,
+) -> tuple[Panel, Shelf]:
+    """Purchases and shelf of a source: ``complete-journey``, or a path to a CSV or Parquet file."""
+    say(f"Reading {source}")
+    if source == COMPLETE_JOURNEY:
+        if columns:
+            raise SettingError("--columns maps the columns of your own file; complete-journey needs none")
+        panel = complete_journey.load(rejects)
+        return panel, _kept_shelf(panel)
+    panel = tables.read(Path(source), dict(columns or {}), products=products, date_format=date_format, rejects=rejects)
+    return panel, shelf_from(panel)
+
+
+def _kept_shelf(panel: Panel) -> Shelf:
+    path = cache_folder() / f"shelf-{_digest_of('sources', 'shelf.py')}.npz"
+    if path.is_file():
+        return shelf.load(path)
+    goods = complete_journey.load_shelf(panel)
+    shelf.save(goods, path)
+    return goods
+
+
+def fitted(panel: Panel, goods: Shelf, say: Callable[[str], None] = _quiet) -> tuple[Population, str]:
+    """The population of a source, fitted now or before, and a fingerprint of data and code."""
+    digest = hashlib.blake2b(digest_size=12)
+    digest.update(_digest_of("sources", "fitting", "consumers", "shelf.py", "draws.py").encode())
+    digest.update(str(panel.lines.hash_rows(seed=1).sum()).encode())
+    fingerprint = digest.hexdigest()
+    path = cache_folder() / f"population-{fingerprint}.parquet"
+    with _alone(path):
+        if path.is_file():
+            return population_file.load(path), fingerprint
+        say(f"Fitting {panel.households.height:,} households (once; kept for later runs)")
+        population = fitting.fit(panel, goods)
+        population_file.save(population, path)
+    return population, fingerprint
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Two runs that want the same fit: the second waits for the first. A lock left by a killed run is broken."""
+    lock = path.with_suffix(".lock")
+    while True:
+        try:
+            os.close(os.open(lock, os.O_CREAT | os.O_EXCL))
+            break
+        except FileExistsError:
+            with suppress(FileNotFoundError):
+                if time.time() - lock.stat().st_mtime > LONGEST_FIT_S:
+                    lock.unlink(missing_ok=True)
+            time.sleep(0.2)
+    try:
+        yield
+    finally:
+        lock.unlink(missing_ok=True)
+
+
+def cache_folder() -> Path:
+    """Where fitted populations and shelves are kept: REGULARS_CACHE, else the user's cache folder."""
+    root = os.environ.get("REGULARS_CACHE") or os.path.join(
+        os.environ.get("XDG_CACHE_HOME") or os.path.join(Path.home(), ".cache"), "regulars"
+    )
+    path = Path(root)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SettingError(f"cannot make the cache folder {path}: {error.strerror}. Set REGULARS_CACHE") from error
+    return path
+
+
+@cache
+def _digest_of(*parts: str) -> str:
+    """Digest of the package's own code in these parts, so that a change of code is a change of result."""
+    root = Path(regulars.__file__).parent
+    digest = hashlib.blake2b(digest_size=12)
+    for part in parts:
+        path = root / part
+        for file in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
+            digest.update(file.name.encode() + file.read_bytes())
+    return digest.hexdigest()
+
+
+def code_digest() -> str:
+    """Digest of all code that a finished arm depends on."""
+    return _digest_of("consumers", "retail", "ledger", "market", "draws.py", "terms.py", "shelf.py")
+
+
+def _who(scenario: Scenario, fitted_consumers: int) -> NDArray[np.int64] | None:
+    """Rows of the fitted households that live in the town; None for all of them in order.
+
+    A smaller town keeps a keyed sample under their own names, so that they live the same lives; a larger one repeats
+    the households under new names.
+    """
+    asked = scenario.consumers
+    if asked in (0, fitted_consumers):
+        return None
+    if asked > fitted_consumers:
+        return np.arange(asked, dtype=np.int64) % fitted_consumers
+    key = draws.stream(scenario.seed)
+    luck = draws.uniform_column(key, draws.Purpose.START, np.arange(fitted_consumers, dtype=np.uint32), 0, 0xFFFFFF)
+    return np.sort(np.argsort(luck, kind="stable")[:asked]).astype(np.int64)
+
+
+def _history(
+    panel: Panel, fitted_row: NDArray[np.int64], names: NDArray[np.uint32], offered: Catalog
+) -> dict[str, object]:
+    """Settings of the policy ``history``: what was really sent to the households that live in this town."""
+    here = pl.DataFrame({"household": fitted_row.astype(np.uint32), "name": names})
+    contacts = panel.contacts.join(here, on="household").select("campaign", household="name")
+    return history.sent(contacts, panel.campaigns, offered)
+
+
+def _weekly_units(panel: Panel) -> NDArray[np.float32]:
+    units = np.zeros(panel.products.height, np.float32)
+    sold = panel.lines.group_by("product").agg(pl.col("units").cast(pl.Float32).sum())
+    units[sold["product"].to_numpy()] = sold["units"].to_numpy()
+    return units / np.float32(max(panel.days / 7, 1))
+
+
+def _names(panel: Panel) -> Names:
+    products = panel.products.select(
+        pl.col("type_name").fill_null("").str.to_lowercase() + pl.lit(" ") + pl.col("package_size").fill_null("")
+    )
+    return Names(
+        [name.lower() for name in panel.categories["name"]],
+        [name.strip() for name in products.to_series()],
+        [str(name) for name in panel.stores["store_id"]],
+    )

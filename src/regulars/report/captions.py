@@ -1,0 +1,283 @@
+"""The sentence above each chart, and the words for those who cannot see it, made from its figures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import polars as pl
+
+from regulars.report.estimates import VERDICTS, Interval, Lived, Player, label, verdict_shares
+from regulars.report.permission import UNSAID, Loss
+from regulars.report.sweeps import Curve, Side, Standing, turns
+from regulars.report.wording import holds, listed, money, percent, rounded, sentence
+
+NAMES = {"profit": "profit", "profit_and_base": "profit and remaining base"}
+
+
+def ranking(lived: Lived) -> str:
+    """Which policies surely earn more than silence, which surely less; and with the base that remains."""
+    if not any(lived.lift(player) for player in lived.players if player.policy != "silence"):
+        return _against_first(lived)
+    if max(len(lived.of(player, "profit")) for player in lived.players) == 1:
+        return "One world was run, so it cannot be said whether writing surely earns more than silence."
+    now = sentence(_against_silence(lived, "profit", "surely earns", "surely earn"))
+    then = _against_silence(lived, "profit_and_base", "is surely worth", "are surely worth")
+    return f"{now} With the base that remains, {then}." if then else now
+
+
+def _against_silence(lived: Lived, metric: str, one: str, many: str) -> str:
+    lifts = {player: lived.lift(player, metric) for player in lived.by(metric) if player.policy != "silence"}
+    known = {label(player, lived.players): lift for player, lift in lifts.items() if lift}
+    sides = {
+        "more than silence": [name for name, lift in known.items() if lift.sure and lift.interval.mean > 0],
+        "less": [name for name, lift in known.items() if lift.sure and lift.interval.mean < 0],
+    }
+    unsure = [name for name, lift in known.items() if not lift.sure]
+    parts: list[str] = []
+    for side, names in sides.items():
+        if names:
+            all_ = len(names) == len(known) > 2
+            who = f"all {len(names)} policies that write" if all_ else listed(names)
+            than = side if side != "less" else "less" if parts else "less than silence"
+            parts.append(f"{who} {one if len(names) == 1 else many} {than}")
+    if unsure:
+        parts.append(f"of {listed(unsure)} that is not sure either way")
+    return "; ".join(parts)
+
+
+def _against_first(lived: Lived) -> str:
+    """Of whom the leader is surely ahead; for a run without silence."""
+    first, *others = lived.players
+    gaps = {label(other, lived.players): lived.difference(first, other, "profit") for other in others}
+    sure = [name for name, gap in gaps.items() if gap and gap.sure]
+    unsure = [name for name in gaps if name not in sure]
+    name = label(first, lived.players)
+    if not others:
+        return sentence(f"{name} was lived alone")
+    parts = [f"{name} is surely ahead of {listed(sure)}"] if sure else []
+    if unsure:
+        parts.append(
+            f"against {listed(unsure)} its lead is not sure" if sure else f"the lead of {name} is not sure"
+        )
+    return sentence("; ".join(parts))
+
+
+def estimates(lived: Lived, metric: str, currency: str) -> str:
+    """Every player's figure in words."""
+    parts = []
+    for player in lived.by(metric):
+        lift = lived.lift(player, metric)
+        if player.policy == "silence" and lift:
+            continue
+        estimate = lift.interval if lift else lived.estimate(player, metric)
+        if estimate:
+            parts.append(f"{label(player, lived.players)} {_spread(estimate, currency, lift is not None)}")
+    above = " above silence" if any(lived.lift(player, metric) for player in lived.players) else ""
+    return sentence(f"{NAMES.get(metric, metric)}{above}: {'; '.join(parts)}")
+
+
+def _spread(estimate: Interval, currency: str, signed: bool) -> str:
+    mean, low, high = (
+        money(value, currency, signed) for value in (estimate.mean, estimate.low, estimate.high)
+    )
+    return f"{mean} ({low} to {high})" if estimate.worlds > 1 else mean
+
+
+def frequency(curves: Sequence[Curve]) -> str:
+    """Where each policy's profit peaks, what both sides of it lose, and the peak with the base counted."""
+    text = " ".join(_peak(curve) for curve in curves if curve.metric == "profit")
+    worth = [curve for curve in curves if curve.metric == "profit_and_base"]
+    bests = [f"{curve.policy} is best at {curve.best:g}{_end(curve)}" for curve in worth]
+    return f"{text} With the base that remains, {listed(bests)}." if bests else text
+
+
+def _end(curve: Curve) -> str:
+    if curve.interior:
+        return ""
+    return " (the most tried)" if curve.best == curve.levels[-1] else " (the fewest tried)"
+
+
+def _peak(curve: Curve) -> str:
+    name = curve.policy
+    worlds = len(curve.best_by_world)
+    if not curve.interior:
+        end = "most" if curve.best == curve.levels[-1] else "fewest"
+        return sentence(
+            f"{name} earns most at the {end} contacts tried, {curve.best:g} a week, so its best is not known"
+        )
+    low, high = min(curve.best_by_world.values()), max(curve.best_by_world.values())
+    across = f" ({low:g} to {high:g} across worlds)" if low != high else ""
+    text = f"{name} earns most at {curve.best:g} contacts a week{across}"
+    sides = [_lost(side) for side in (curve.below, curve.above) if side]
+    if sides:
+        text += f": {', '.join(sides)}"
+    if curve.interior_worlds < worlds:
+        text += f"; it peaks between the levels tried {holds(curve.interior_worlds, worlds)}"
+    return sentence(text)
+
+
+def _lost(side: Side) -> str:
+    """What a side loses, as a share of the gain over silence where that is known."""
+    if side.of_gain is not None:
+        return f"{side.level:.1f} a week loses {percent(side.of_gain)} of its gain over silence"
+    return f"{side.level:.1f} a week loses {percent(side.share or 0.0)} of its profit"
+
+
+def curve_words(curves: Sequence[Curve], currency: str) -> str:
+    """Every point of the curves in words."""
+    parts = []
+    for curve in curves:
+        points = ", ".join(
+            f"{level:g} a week {money(estimate.mean, currency, curve.over_silence)}"
+            for level, estimate in zip(curve.levels, curve.estimates, strict=True)
+        )
+        parts.append(f"{curve.policy}: {points}")
+    above = " above silence" if curves and curves[0].over_silence else ""
+    return sentence(
+        f"{NAMES.get(curves[0].metric, curves[0].metric)}{above} by contacts a week. {'. '.join(parts)}"
+    )
+
+
+def verdicts(lived: Lived) -> str:
+    """Whose contacts are judged best and worst."""
+    senders = lived.senders()
+    if not senders:
+        return "Nobody was contacted."
+    shares = {player: verdict_shares(lived, player) for player in senders}
+    best, worst = (max(senders, key=lambda p: sign * shares[p]["compelling"]) for sign in (1, -1))
+    text = f"Of 100 contacts, {_per_100(lived, shares, best, 'compelling')} are compelling"
+    if worst != best:
+        text += f", {_per_100(lived, shares, worst, 'compelling')}"
+    most = [max(senders, key=lambda p: shares[p][verdict]) for verdict in ("creepy", "annoying")]
+    text += (
+        f". {_name(lived, most[0])} is the creepiest ({rounded(shares[most[0]]['creepy'])}), "
+        f"{_name(lived, most[1])} the most annoying ({rounded(shares[most[1]]['annoying'])})"
+    )
+    return ". ".join(sentence(part).rstrip(".") for part in text.split(". ")) + "."
+
+
+def _name(lived: Lived, player: Player) -> str:
+    return label(player, lived.players)
+
+
+def _per_100(lived: Lived, shares: Mapping[Player, Mapping[str, float]], player: Player, verdict: str) -> str:
+    return f"{shares[player][verdict] * 100:.0f} of {_name(lived, player)}"
+
+
+def verdict_words(lived: Lived, player: Player, weekly: pl.DataFrame) -> str:
+    """The shares of one player's contacts, and how the compelling ones went over the run."""
+    shares = verdict_shares(lived, player)
+    parts = ", ".join(f"{rounded(shares[verdict])} {verdict}" for verdict in VERDICTS)
+    start, end = _compelling(weekly, first=True), _compelling(weekly, first=False)
+    trend = f"; compelling goes from {rounded(start)} in the first quarter to {rounded(end)} in the last"
+    return sentence(f"{_name(lived, player)}, shares of contacts by week: {parts}{trend}")
+
+
+def _compelling(weekly: pl.DataFrame, first: bool) -> float:
+    rows = weekly.filter(pl.col("metric").is_in(VERDICTS))
+    weeks = rows["week"].unique().sort().to_list()
+    quarter = max(len(weeks) // 4, 1)
+    part = rows.filter(pl.col("week").is_in(weeks[:quarter] if first else weeks[-quarter:]))
+    whole = float(part["value"].sum())
+    return float(part.filter(pl.col("metric") == "compelling")["value"].sum()) / whole if whole else 0.0
+
+
+def reachable(weeks: Mapping[Player, Sequence[Interval]], lived: Lived, found: Mapping[Player, Loss]) -> str:
+    """Who can still reach its customers at the end, who cannot, and how early that was lost."""
+    senders = [player for player in lived.senders() if player in weeks]
+    if not senders:
+        return "Nobody was contacted, so everybody can still be reached."
+    ordered = sorted(senders, key=lambda player: -weeks[player][-1].mean)
+    best, worst = ordered[0], ordered[-1]
+    text = f"at the end {_name(lived, best)} reaches {rounded(weeks[best][-1].mean)} of its customers"
+    if worst != best:
+        text += f", {_name(lived, worst)} {rounded(weeks[worst][-1].mean)}"
+        half = found[worst].half if worst in found else None
+        if half:
+            text += f"; half of those whom {_name(lived, worst)} lost were gone by week {half}"
+    return sentence(text)
+
+
+def reachable_words(weeks: Mapping[Player, Sequence[Interval]], lived: Lived) -> str:
+    """Every end of the curves in words."""
+    ordered = sorted(weeks, key=lambda player: -weeks[player][-1].mean)
+    parts = [f"{_name(lived, player)} {percent(weeks[player][-1].mean)}" for player in ordered]
+    return f"Share of customers within reach, week by week. At the end: {', '.join(parts)}."
+
+
+def lost(found: Mapping[Player, Loss], lived: Lived) -> str:
+    """Who lost most, and why."""
+    ordered = sorted((p for p in found if found[p].share > 0), key=lambda player: -found[player].share)
+    if not ordered:
+        return "Nobody shut anyone out."
+    parts = []
+    for player in ordered[:2]:
+        loss = found[player]
+        reason, share = max(loss.by_reason.items(), key=lambda item: item[1])
+        parts.append(
+            f"{_name(lived, player)} lost {rounded(loss.share)} of its customers, "
+            f"{rounded(share / loss.share)} of them because {because(reason)}"
+        )
+    return sentence("; ".join(parts))
+
+
+def because(reason: str) -> str:
+    """A reason for leaving as the end of a sentence."""
+    known = {
+        "creepy": "its messages were creepy",
+        "annoying": "its messages were annoying",
+        "too many": "there were too many messages",
+        "ignored": "its messages meant nothing to them",
+        UNSAID: "of something they did not say",
+    }
+    return known.get(reason, f"of this: {reason}")
+
+
+def lost_words(found: Mapping[Player, Loss], lived: Lived) -> str:
+    """Every bar in words."""
+    parts = []
+    for player, loss in found.items():
+        why = ", ".join(f"{reason} {percent(share)}" for reason, share in loss.by_reason.items())
+        parts.append(f"{_name(lived, player)} {percent(loss.share)}" + (f" ({why})" if why else ""))
+    return f"Share of customers lost, by reason: {'; '.join(parts)}."
+
+
+def priors(standings: Sequence[Standing]) -> str:
+    """With which priors the leader changes, by profit and by profit and base."""
+    texts = []
+    for metric in dict.fromkeys(standing.metric for standing in standings):
+        rows = [standing for standing in standings if standing.metric == metric]
+        turned = turns(rows)
+        by = "first by profit" if metric == "profit" else "with the remaining base"
+        by = "by profit" if metric == "profit" else by
+        if turned:
+            texts.append(f"{by}, the leader changes with {listed(list(turned))}")
+        else:
+            texts.append(f"{by}, {rows[0].leader} leads at every level tried")
+    return sentence("; ".join(texts))
+
+
+def prior_words(standings: Sequence[Standing], currency: str) -> str:
+    """Every dot in words."""
+    parts = []
+    for row in standings:
+        level = "as drawn" if row.level is None else f"{row.prior} {row.name}"
+        for policy, gap in row.against.items():
+            parts.append(f"{level}: {policy} {_spread(gap.interval, currency, True)}")
+    measure = NAMES.get(standings[0].metric, standings[0].metric)
+    return f"{sentence(f'{measure} above {standings[0].reference}')} {'; '.join(dict.fromkeys(parts))}."
+
+
+def moves(table: pl.DataFrame) -> str:
+    """Who lost most customers to whom, and why."""
+    worlds = max(table["world"].n_unique(), 1)
+    table = table.with_columns(pl.col("won_by").fill_null("nobody"), pl.col("reason").fill_null(UNSAID))
+    losers = table.group_by("lost_by").len().sort("len", "lost_by", descending=[True, False])
+    loser, n = losers.row(0)
+    theirs = table.filter(pl.col("lost_by") == loser)
+    winner = theirs.group_by("won_by").len().sort("len", "won_by", descending=[True, False])["won_by"][0]
+    reason = theirs.group_by("reason").len().sort("len", "reason", descending=[True, False])["reason"][0]
+    return sentence(
+        f"{loser} lost the most customers, {n / worlds:.0f} a world, most of them to {winner}, "
+        f"most often because {because(reason)}"
+    )

@@ -1,0 +1,258 @@
+"""What a run says: the answer in a sentence, and what to beware of."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from regulars.report import wording
+from regulars.report.estimates import Difference, Lived, Player, Run, label
+from regulars.report.sweeps import REFERENCE, Standing, frequency, is_number, priors, turns
+
+#: Fewer worlds than this and an interval is mostly the width of Student's t.
+FEW_WORLDS = 4
+
+
+@dataclass(frozen=True)
+class Headline:
+    """The answer of a run: one sentence, and the figures behind it in a few more."""
+
+    title: str
+    lede: tuple[str, ...]
+
+
+def headline(run: Run) -> Headline:
+    """Who earns most, who keeps the customers, and how sure that is."""
+    lived = Lived(run)
+    if not lived.players:
+        return Headline("Nothing was lived", ("The run holds no arm, so there is nothing to compare.",))
+    first = lived.players[0]
+    worth = (lived.by("profit_and_base") or [first])[0]
+    spoken = _Spoken(run, lived)
+    lede = [spoken.lead(first, "profit")]
+    if lived.of(worth, "profit_and_base"):
+        lede.append(spoken.lead(worth, "profit_and_base"))
+    lede.extend(spoken.permission())
+    return Headline(_title(run, lived, first, worth), tuple(wording.sentence(each) for each in lede))
+
+
+def _title(run: Run, lived: Lived, first: Player, worth: Player) -> str:
+    span = wording.span(run.about["days"])
+    name = _capital(label(first, lived.players))
+    if len(lived.players) == 1:
+        return f"{name} was lived alone: there is nothing to compare it with"
+    gap = lived.difference(first, lived.players[1], "profit")
+    total = lived.difference(worth, next(p for p in lived.players if p != worth), "profit_and_base")
+    sure = bool(gap and gap.sure)
+    earns = f"{name} earns most in {span}" if sure else f"{name} is ahead in {span}, but not surely"
+    if not total:
+        return earns
+    if worth != first:
+        return f"{earns}; {label(worth, lived.players)} leads once the customers who remain are counted"
+    senders = lived.by("reachable_share", lived.senders())
+    if senders and senders[0] == first:
+        return f"{earns} and keeps the most customers" if sure else f"{earns}; it keeps the most customers"
+    return f"{earns}; it still leads once the customers who remain are counted"
+
+
+def warnings(run: Run) -> list[str]:
+    """What a person must know before she acts on the ranking, in plain sentences; the gravest first."""
+    lived = Lived(run)
+    found = [*_ranking_warnings(run, lived), *_prior_warnings(run), *_frequency_warnings(run)]
+    found += _permission_warnings(lived)
+    found += _data_warnings(run, lived)
+    return [wording.sentence(each) for each in found]
+
+
+def _ranking_warnings(run: Run, lived: Lived) -> list[str]:
+    default = _default(lived)
+    found = []
+    for metric in ("profit", "profit_and_base") if default else ():
+        ordered = lived.by(metric)
+        if len(ordered) < 2 or default not in ordered:
+            continue
+        name = label(default, lived.players)
+        if ordered[0] != default:
+            gap = lived.difference(ordered[0], default, metric)
+            leader = label(ordered[0], lived.players)
+            more = "earns" if metric == "profit" else "is worth"
+            if gap:
+                found.append(
+                    f"{name} does not lead by {_measure(run, metric)}: {leader} {more} {_more(gap)} more, "
+                    f"ahead {wording.holds(gap.holds, gap.interval.worlds)}"
+                )
+        else:
+            gap = lived.difference(default, ordered[1], metric)
+            if gap and not gap.sure and gap.interval.worlds > 1:
+                found.append(
+                    f"{name} leads by {_measure(run, metric)}, but not surely: it is ahead of "
+                    f"{label(ordered[1], lived.players)} {wording.holds(gap.holds, gap.interval.worlds)}, "
+                    "and the 95% interval of the difference holds zero"
+                )
+    return found
+
+
+def _prior_warnings(run: Run) -> list[str]:
+    swept = priors(run)
+    if not swept:
+        return [
+            "the priors that no data can tell were not swept in this run: the ranking holds only for those "
+            "drawn, and another draw may turn it"
+        ]
+    found: dict[tuple[str, str], list[str]] = {}
+    for metric in ("profit", "profit_and_base"):
+        for prior, rows in turns([row for row in swept if row.metric == metric]).items():
+            names = wording.listed([*dict.fromkeys(row.leader for row in rows)])
+            leaders = "; ".join(
+                f"{leader} leads {_at([row for row in rows if row.leader == leader])}"
+                for leader in dict.fromkeys(row.leader for row in rows)
+            )
+            sentence = f"the ranking of {names} turns with {prior}: {leaders}"
+            found.setdefault((prior, sentence), []).append(_measure(run, metric))
+    return [f"{sentence} (by {wording.listed(by)})" for (_, sentence), by in found.items()]
+
+
+def _at(rows: Sequence[Standing]) -> str:
+    drawn = ["as drawn" for row in rows if row.level is None]
+    swept = [_level(row) for row in rows if row.level is not None]
+    return wording.listed([*drawn, *([f"at {wording.listed(swept)}"] if swept else [])])
+
+
+def _level(row: Standing) -> str:
+    return row.name if is_number(row.name) else f"{row.name} ({row.level:.3g})"
+
+
+def _frequency_warnings(run: Run) -> list[str]:
+    found = []
+    for curve in frequency(run, ["profit"]):
+        if curve.interior:
+            continue
+        end = "the most" if curve.best == curve.levels[-1] else "the fewest"
+        found.append(
+            f"no best frequency of {curve.policy} was found: its profit is highest at {end} contacts tried, "
+            f"{curve.best:g} a week"
+        )
+    return found
+
+
+def _permission_warnings(lived: Lived) -> list[str]:
+    default = _default(lived)
+    ordered = lived.by("reachable_share", lived.senders())
+    if default is None or default not in ordered or ordered[0] == default:
+        return []
+    gap = lived.difference(ordered[0], default, "reachable_share")
+    if gap is None or not gap.sure:
+        return []
+    best, mine = (wording.percent(lived.mean(each, "reachable_share")) for each in (ordered[0], default))
+    return [
+        f"{label(default, lived.players)} does not keep the most customers within reach: "
+        f"{label(ordered[0], lived.players)} keeps {best}, {label(default, lived.players)} {mine}"
+    ]
+
+
+def _data_warnings(run: Run, lived: Lived) -> list[str]:
+    found = []
+    counts = {player: len(lived.of(player, "profit")) for player in lived.players}
+    most = max(counts.values(), default=0)
+    if most == 1:
+        found.append("only one world was run, so no interval can be given and nothing here is sure")
+    elif most < FEW_WORLDS:
+        found.append(f"only {most} worlds were run: the intervals are wide, run more before you decide")
+    for player, worlds in counts.items():
+        if worlds < most:
+            found.append(f"{label(player, lived.players)} was lived in {worlds} of {most} worlds only")
+    one_chain = len({player.retailer for player in lived.players}) == 1
+    if one_chain and lived.players and all(player.policy != "silence" for player in lived.players):
+        found.append("silence was not run, so nothing can be said of what a policy adds")
+    found += _stated_warnings(run)
+    if lived.gaps:
+        player, metric, world = lived.gaps[0]
+        found.append(
+            f"{len(lived.gaps)} figures are missing or not finite and were left out, the first one "
+            f"{metric} of {player.arm} in world {world}"
+        )
+    return found
+
+
+def _stated_warnings(run: Run) -> list[str]:
+    """What the run says of itself: stopped early, a mechanism taken out, a prior pinned."""
+    about, found = run.about, []
+    finished, planned = about.get("finished"), about.get("planned")
+    if finished is not None and planned is not None and finished < planned:
+        found.append(f"the run was stopped: {finished} of {planned} arms were finished")
+    if about.get("ablate"):
+        found.append(f"taken out of the consumers in this run: {wording.listed(list(about['ablate']))}")
+    pinned = [f"{name} at {value:.3g}" for name, value in (about.get("pinned") or {}).items()]
+    if pinned:
+        found.append(f"pinned, the same in every world: {wording.listed(pinned)}")
+    return found
+
+
+class _Spoken:
+    """Sentences about one run's players."""
+
+    def __init__(self, run: Run, lived: Lived) -> None:
+        self.run, self.lived = run, lived
+        self.currency = str(run.about.get("currency") or "")
+
+    def lead(self, player: Player, metric: str) -> str:
+        """How far the player is ahead of the next one by one metric, and how sure that is."""
+        lived = self.lived
+        name = label(player, lived.players)
+        amount = wording.money(lived.mean(player, metric), self.currency)
+        if metric == "profit":
+            opening = f"{name} earned {amount} in {wording.span(self.run.about['days'])}"
+        else:
+            opening = f"with the value of the customers who remain, {name} comes to {amount}"
+        others = [other for other in lived.by(metric) if other != player]
+        gap = lived.difference(player, others[0], metric) if others else None
+        if not gap:
+            return opening
+        spread = gap.interval
+        more = wording.money(spread.mean, self.currency)
+        low, high = (wording.money(bound, self.currency, signed=True) for bound in (spread.low, spread.high))
+        share = f" ({wording.percent(gap.share)})" if gap.share is not None else ""
+        sure = f" (95% interval {low} to {high})" if spread.worlds > 1 else ""
+        rival = label(others[0], lived.players)
+        return f"{opening}, {more}{share} more than {rival}, {wording.holds(gap.holds, spread.worlds)}{sure}"
+
+    def permission(self) -> list[str]:
+        """Who keeps its customers within reach, and who burns permission."""
+        lived = self.lived
+        kept = lived.by("reachable_share", lived.senders())
+        burnt = lived.by("shut_out_share", lived.senders())
+        if not kept or not burnt:
+            return []
+        keeper, burner = kept[0], burnt[0]
+        keeps = f"{label(keeper, lived.players)} keeps {self._share(keeper, 'reachable_share')} within reach"
+        if lived.mean(burner, "shut_out_share") <= 0:
+            return [f"{keeps}; no policy was shut out by anyone"]
+        if burner == keeper:
+            return [f"{keeps} and is shut out by {self._share(burner, 'shut_out_share')}"]
+        lost = self._share(burner, "shut_out_share")
+        burns = f"{label(burner, lived.players)} burns the most permission"
+        return [f"of the policies that write, {keeps}; {burns}: {lost} of its customers shut it out for good"]
+
+    def _share(self, player: Player, metric: str) -> str:
+        return wording.percent(self.lived.mean(player, metric))
+
+
+def _default(lived: Lived) -> Player | None:
+    """The considerate player, when there is exactly one."""
+    chosen = [player for player in lived.players if player.policy == REFERENCE]
+    return chosen[0] if len(chosen) == 1 else None
+
+
+def _measure(run: Run, metric: str) -> str:
+    year = run.about["days"] in (365, 366)
+    if metric == "profit":
+        return "first-year profit" if year else f"profit in {run.about['days']} days"
+    return "profit plus the value of the customers who remain"
+
+
+def _more(gap: Difference) -> str:
+    return wording.percent(gap.share) if gap.share is not None else f"{gap.interval.mean:,.0f}"
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]

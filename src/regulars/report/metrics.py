@@ -1,0 +1,123 @@
+"""All figures of a run as one JSON object."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from regulars.report.estimates import (
+    Difference,
+    Interval,
+    Lived,
+    Player,
+    Run,
+    label,
+    pairs,
+    verdict_shares,
+)
+from regulars.report.findings import headline, warnings
+from regulars.report.sweeps import Curve, Side, Standing, frequency, priors
+
+
+def summary(run: Run) -> dict[str, Any]:
+    """All figures of a run in plain JSON types, without NaN: what ``regulars simulate --json`` prints.
+
+    ``{scenario, seed, days, consumers, worlds, state_hash, wall_s, ns_per_consumer_day, currency, arms,
+    pairs, frequency, priors, headline, warnings}``. Every estimate is ``{mean, low, high}``, every difference
+    has ``share``, ``holds``, ``worlds`` and ``sure`` too; what cannot be given is null.
+    """
+    lived = Lived(run)
+    about = run.about
+    stated = (
+        "scenario",
+        "seed",
+        "days",
+        "consumers",
+        "worlds",
+        "state_hash",
+        "wall_s",
+        "ns_per_consumer_day",
+    )
+    return {
+        **{name: about.get(name) for name in (*stated, "currency")},
+        "arms": [_arm(lived, player) for player in lived.players],
+        "pairs": [
+            {
+                "metric": pair.metric,
+                "first": label(pair.first, lived.players),
+                "second": label(pair.second, lived.players),
+                **_difference(pair.difference),
+            }
+            for pair in pairs(lived)
+        ],
+        "frequency": {"curves": [_curve(curve) for curve in frequency(run)]},
+        "priors": [_standing(standing) for standing in priors(run)],
+        "headline": headline(run).title,
+        "warnings": warnings(run),
+    }
+
+
+def _arm(lived: Lived, player: Player) -> dict[str, Any]:
+    leads = {metric: lived.leads(metric) for metric in ("profit", "profit_and_base")}
+    lift, worth = lived.lift(player), lived.lift(player, "profit_and_base")
+    return {
+        "policy": player.policy,
+        "arm": player.arm,
+        "retailer": player.retailer,
+        "worlds": len(lived.of(player, "profit")),
+        "verdicts": verdict_shares(lived, player),
+        **{metric: _interval(lived.estimate(player, metric)) for metric in lived.metrics()},
+        "lift": _difference(lift) if lift else None,
+        "lift_with_base": _difference(worth) if worth else None,
+        "leads": {metric: {"holds": counts[player], "worlds": n} for metric, (counts, n) in leads.items()},
+    }
+
+
+def _interval(estimate: Interval | None) -> dict[str, float] | None:
+    return {"mean": estimate.mean, "low": estimate.low, "high": estimate.high} if estimate else None
+
+
+def _difference(gap: Difference) -> dict[str, Any]:
+    spread = gap.interval
+    return {
+        **{"mean": spread.mean, "low": spread.low, "high": spread.high},
+        **{"share": gap.share, "holds": gap.holds, "worlds": spread.worlds, "sure": gap.sure},
+    }
+
+
+def _curve(curve: Curve) -> dict[str, Any]:
+    best = list(curve.best_by_world.values())
+    return {
+        "policy": curve.policy,
+        "retailer": curve.retailer,
+        "setting": curve.setting,
+        "metric": curve.metric,
+        "over_silence": curve.over_silence,
+        "levels": list(curve.levels),
+        "estimates": [_interval(estimate) for estimate in curve.estimates],
+        "best": curve.best,
+        "best_low": min(best),
+        "best_high": max(best),
+        "interior": curve.interior,
+        "interior_worlds": curve.interior_worlds,
+        "worlds": len(best),
+        "below": _side(curve.below),
+        "above": _side(curve.above),
+    }
+
+
+def _side(side: Side | None) -> dict[str, float | None] | None:
+    return {"level": side.level, "share": side.share, "of_gain": side.of_gain} if side else None
+
+
+def _standing(row: Standing) -> dict[str, Any]:
+    return {
+        "prior": row.prior,
+        "level": row.level,
+        "name": row.name,
+        "metric": row.metric,
+        "leader": row.leader,
+        "next": row.next,
+        **_difference(row.ahead),
+        "reference": row.reference,
+        "against": {policy: _difference(gap) for policy, gap in row.against.items()},
+    }

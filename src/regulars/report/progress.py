@@ -1,0 +1,79 @@
+"""Progress of long work on the terminal: which arms are lived, which day, and the time left."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+#: One begun task: its name, days lived, days in all.
+Begun = tuple[str, int, int]
+
+
+class Progress:
+    """Says nothing; what quiet and JSON runs use."""
+
+    def say(self, text: str) -> None:
+        """Name the step that begins."""
+
+    def tell(self, begun: list[Begun], planned: int) -> None:
+        """Show how far each begun task is, of ``planned`` in all."""
+
+
+class _Lines(Progress):
+    """One line a step, for output that is not a terminal."""
+
+    def say(self, text: str) -> None:
+        print(text, file=sys.stderr, flush=True)
+
+
+class _Bar(Progress):
+    def __init__(self, bar: Any) -> None:
+        self._bar = bar
+        self._task = bar.add_task("Starting", total=None, detail="")
+        self._last = 0.0
+        self._living = False
+
+    def say(self, text: str) -> None:
+        self._bar.reset(self._task, description=text, total=None, detail="")
+        self._living = False
+
+    def tell(self, begun: list[Begun], planned: int) -> None:
+        if not self._living:
+            self._bar.reset(self._task, description="Living", total=planned, detail="")
+            self._living = True
+        if time.monotonic() - self._last < 0.1:
+            return
+        self._last = time.monotonic()
+        going = [f"{name}, day {day}" for name, day, days in begun if day < days]
+        lived = sum(day / days for _, day, days in begun)
+        self._bar.update(self._task, completed=lived, detail="; ".join(going[:2]))
+
+
+@contextmanager
+def live_progress(shown: bool) -> Iterator[Progress]:
+    """A progress bar on standard error while the block runs; nothing when not ``shown``."""
+    if not shown:
+        yield Progress()
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, SpinnerColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+    from rich.progress import Progress as RichProgress
+
+    console = Console(file=sys.stderr)
+    if not console.is_terminal:
+        yield _Lines()
+        return
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=20),
+        TimeElapsedColumn(),
+        TextColumn("[dim]left[/dim]"),
+        TimeRemainingColumn(),
+        TextColumn("[dim]{task.fields[detail]}"),
+    )
+    with RichProgress(*columns, console=console, transient=True) as bar:
+        yield _Bar(bar)

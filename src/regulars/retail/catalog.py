@@ -1,0 +1,416 @@
+"""What may be offered on which day: real coupons, campaigns that bundle them, and the week's shelf deals.
+
+One offer stands for a category on a day: the one that saves her most. It is never expired, and never one whose
+products are all out of stock when the stock is told. Beside offers there are options, which need no data and leave none.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
+import polars as pl
+from numba import njit
+from numpy.typing import NDArray
+
+from regulars.errors import SettingError, ShapeError
+from regulars.shelf import Shelf
+from regulars.terms import F32, F64, I32, I64, NEVER, NONE, U8, OfferKind, Offers
+
+WEEK_SHIFT = 6  # day 0 is a Sunday and weeks break on Mondays: week of a day = (day + 6) // 7
+
+
+class Option(enum.IntEnum):
+    """A service that needs no data and leaves none behind but the order itself."""
+
+    REORDER = 0  #: a one-press button for what she chooses to put on it
+    IDEAS = 1  #: ideas for use
+    GIFT = 2  #: gift mode
+    PICKUP = 3  #: another pick-up point
+
+
+@dataclass(frozen=True)
+class CatalogSettings:
+    """What the source does not tell. All assumed.
+
+    Attributes
+    ----------
+    margin : gross margin of a manufacturer's product, share of the shelf price
+    private_margin : of the retailer's own brand
+    coupon_cost : share of a coupon's value that the retailer bears; the manufacturer bears the rest
+    deal_depth : from this depth on a product is a deal
+    deal_products : so many products make a category's deal
+    """
+
+    margin: float = 0.25
+    private_margin: float = 0.35
+    coupon_cost: float = 0.3
+    deal_depth: float = 0.10
+    deal_products: int = 3
+
+
+class Standing(NamedTuple):
+    """The best offer of each category on each of D days, from ``Catalog.first_day`` on."""
+
+    offer: I32  #: (D, C) offer id, NONE
+    saving: F32  #: (D, C) share of the price
+    margin: F32  #: (D, C) expected margin of one purchase after the saving, cents
+    last_day: I32  #: (D, C)
+    kind: U8  #: (D, C) OfferKind
+
+
+class Today(NamedTuple):
+    """What stands today and what the retailer has learned so far: all that a policy sees besides the view."""
+
+    day: int
+    offer: I32  #: (C,) best offer of the category, NONE
+    saving: F32  #: (C,) share of the price
+    margin: F32  #: (C,) cents of margin that one purchase leaves after the saving
+    last_day: I32  #: (C,)
+    kind: U8  #: (C,) OfferKind
+    order: I32  #: (offers today,) categories with an offer, best expected margin per customer first
+    interval: F32  #: (C,) mean days between two purchases of a customer
+    popular: F32  #: (C,) lines per basket
+    affinity: F32  #: (CELLS, C) how much more than others people of a demographic cell buy it, log
+    tilt: F32  #: (2, C) how much more those with kids, those of 55 or older buy it, log
+    verdict: F64  #: (3, F) weights of the predicted verdict
+    need: F64  #: (12,) weights of relevance
+
+
+@dataclass(frozen=True)
+class Catalog:
+    """All offers of a run and what stands on each day.
+
+    Attributes
+    ----------
+    offers : by offer id
+    names : (C,) of the categories
+    first_day : of ``standing``
+    standing : (D, C) tables
+    price_cents : (C,) typical price of one unit
+    margin_share : (C,) of that price
+    campaign_offer : (campaigns,) offer id of each campaign's bundle, NONE
+    settings : as built
+    deals : (W, P) True where a product is a deal that week; empty when no shelf was given
+    category_of : (P,) category of each product; empty when no shelf was given
+    """
+
+    offers: Offers
+    names: tuple[str, ...]
+    first_day: int
+    standing: Standing
+    price_cents: F32
+    margin_share: F32
+    campaign_offer: I32
+    settings: CatalogSettings
+    deals: NDArray[np.bool_]
+    category_of: NDArray[np.uint16]
+
+    @property
+    def days(self) -> int:
+        """How many days are covered."""
+        return len(self.standing.offer)
+
+    @property
+    def categories(self) -> int:
+        """How many categories there are."""
+        return len(self.names)
+
+
+def build(
+    coupons: pl.DataFrame,
+    coupon_products: pl.DataFrame,
+    campaigns: pl.DataFrame,
+    shelf: Shelf,
+    names: tuple[str, ...] | list[str],
+    *,
+    first_day: int = 0,
+    days: int = 365,
+    settings: CatalogSettings | None = None,
+) -> Catalog:
+    """A catalog from real coupons and the shelf.
+
+    Parameters
+    ----------
+    coupons : coupon, campaign, saving_cents, category (null when unknown)
+    coupon_products : coupon, product
+    campaigns : campaign, first_day, last_day
+    shelf : of P products and C categories; its week of a day is (day + 6) // 7
+    names : (C,) of the categories
+    first_day, days : the days of the run
+    settings : what the source does not tell
+
+    Returns
+    -------
+    Catalog
+        offers 0 .. coupons - 1 are the coupons by index; then a bundle for each campaign; then the deals by week
+        and category.
+    """
+    chosen = settings or CatalogSettings()
+    categories, products = len(shelf.category_ptr) - 1, shelf.price.shape[1]
+    if len(names) != categories:
+        raise ShapeError(f"{len(names)} names but the shelf has {categories} categories")
+    typical = np.median(shelf.price, axis=0)
+    price_cents = _by_category(shelf, typical) * 100
+    margin = np.where(shelf.private > 0, chosen.private_margin, chosen.margin)
+    margin_share = _by_category(shelf, margin)
+    printed = _coupon_offers(coupons, coupon_products, campaigns, typical, shelf, products)
+    bundles, campaign_offer = _campaign_offers(coupons, campaigns, printed)
+    deals = shelf.depth >= chosen.deal_depth
+    weekly = _deal_offers(shelf, deals, chosen)
+    bare = Catalog(
+        offers=_joined(printed, bundles, weekly),
+        names=tuple(names),
+        first_day=first_day,
+        standing=_nothing(0, categories),
+        price_cents=price_cents.astype(np.float32),
+        margin_share=margin_share.astype(np.float32),
+        campaign_offer=campaign_offer,
+        settings=chosen,
+        deals=deals,
+        category_of=shelf.category,
+    )
+    return replace(bare, standing=_stand(bare, first_day, days))
+
+
+def from_offers(
+    offers: Offers,
+    names: tuple[str, ...] | list[str],
+    price_cents: F32,
+    *,
+    first_day: int = 0,
+    days: int = 365,
+    settings: CatalogSettings | None = None,
+) -> Catalog:
+    """A catalog from ready offers, without a shelf: for a small shop, or a test."""
+    chosen = settings or CatalogSettings()
+    if len(price_cents) != len(names):
+        raise ShapeError(f"{len(names)} names but {len(price_cents)} prices. Give one price each category")
+    bare = Catalog(
+        offers=offers,
+        names=tuple(names),
+        first_day=first_day,
+        standing=_nothing(0, len(names)),
+        price_cents=np.asarray(price_cents, np.float32),
+        margin_share=np.full(len(names), chosen.margin, np.float32),
+        campaign_offer=np.flatnonzero(offers.kind == OfferKind.CAMPAIGN).astype(np.int32),
+        settings=chosen,
+        deals=np.zeros((0, 0), np.bool_),
+        category_of=np.zeros(0, np.uint16),
+    )
+    return replace(bare, standing=_stand(bare, first_day, days))
+
+
+def no_offers() -> Offers:
+    """Offers without a row."""
+    none = np.zeros(0, np.int32)
+    return Offers(
+        kind=np.zeros(0, np.uint8),
+        category=none,
+        saving=np.zeros(0, np.float32),
+        saving_cents=none,
+        first_day=none,
+        last_day=none,
+        bits_row=none,
+        product_bits=np.zeros((0, 0), np.uint64),
+    )
+
+
+def standing_on(catalog: Catalog, day: int, in_stock: NDArray[np.bool_] | None = None) -> Standing:
+    """What stands on one day, as (C,) columns; outside the catalog's days nothing does.
+
+    Parameters
+    ----------
+    in_stock : (P,) True where a product is on hand; an offer that is good for none of them does not stand
+    """
+    if not catalog.first_day <= day < catalog.first_day + catalog.days:
+        return Standing(*(column[0] for column in _nothing(1, catalog.categories)))
+    if in_stock is not None:
+        return Standing(*(column[0] for column in _stand(catalog, day, 1, in_stock)))
+    row = day - catalog.first_day
+    return Standing(*(column[row] for column in catalog.standing))
+
+
+def sold_out(catalog: Catalog, day: int, in_stock: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """(offers,) True where none of an offer's products is on hand; an offer that names no product never is."""
+    offers = catalog.offers
+    gone = np.zeros(len(offers.kind), np.bool_)
+    if len(offers.product_bits):
+        on_hand = _bits(np.flatnonzero(in_stock), offers.product_bits.shape[1])
+        stocked = np.any(offers.product_bits & on_hand, axis=1, keepdims=True)[:, 0]
+        named = offers.bits_row >= 0
+        gone[named] = ~stocked[offers.bits_row[named]]
+    if len(catalog.deals):
+        week = min(max((day + WEEK_SHIFT) // 7, 0), len(catalog.deals) - 1)
+        good = np.bincount(
+            catalog.category_of[catalog.deals[week] & in_stock], minlength=catalog.categories
+        )
+        deal = offers.kind == OfferKind.DEAL
+        gone[deal] = good[offers.category[deal]] == 0
+    return gone
+
+
+def _by_category(shelf: Shelf, values: NDArray[np.floating]) -> F64:
+    """Mean by category, weighted by popularity."""
+    categories = len(shelf.category_ptr) - 1
+    weight = shelf.popularity.astype(np.float64) + 1e-3
+    total = np.bincount(shelf.category, weights=weight, minlength=categories)
+    summed = np.bincount(shelf.category, weights=weight * values, minlength=categories)
+    mean: F64 = summed / np.maximum(total, 1e-9)
+    return mean
+
+
+def _coupon_offers(
+    coupons: pl.DataFrame,
+    coupon_products: pl.DataFrame,
+    campaigns: pl.DataFrame,
+    typical: F32,
+    shelf: Shelf,
+    products: int,
+) -> Offers:
+    n = coupons.height
+    words = (products + 63) // 64
+    bits = np.zeros((n, words), np.uint64)
+    row = coupon_products["coupon"].to_numpy().astype(np.int64)
+    product = coupon_products["product"].to_numpy().astype(np.int64)
+    np.bitwise_or.at(bits, (row, product >> 6), np.uint64(1) << (product & 63).astype(np.uint64))
+    dates = campaigns.sort("campaign")
+    campaign = coupons["campaign"].to_numpy().astype(np.int64)
+    place = np.searchsorted(dates["campaign"].to_numpy(), campaign)
+    # What one of its products costs, the popular ones counting more.
+    weight = shelf.popularity[product].astype(np.float64) + 1e-3
+    summed = np.bincount(row, weights=weight * typical[product], minlength=n)
+    price = summed / np.maximum(np.bincount(row, weights=weight, minlength=n), 1e-9)
+    cents = coupons["saving_cents"].to_numpy().astype(np.int32)
+    share = np.where(price > 0, cents / np.maximum(100 * price, 1), 0)
+    return Offers(
+        kind=np.full(n, OfferKind.COUPON, np.uint8),
+        category=coupons["category"].cast(pl.Int32).fill_null(NONE).to_numpy().astype(np.int32),
+        saving=np.clip(share, 0, 1).astype(np.float32),
+        saving_cents=cents,
+        first_day=dates["first_day"].to_numpy()[place].astype(np.int32),
+        last_day=dates["last_day"].to_numpy()[place].astype(np.int32),
+        bits_row=np.arange(n, dtype=np.int32),
+        product_bits=bits,
+    )
+
+
+def _campaign_offers(
+    coupons: pl.DataFrame, campaigns: pl.DataFrame, printed: Offers
+) -> tuple[Offers, I32]:
+    """One bundle for each campaign that has coupons; its category is that of most of them."""
+    of = coupons["campaign"].to_numpy().astype(np.int64)
+    count = int(campaigns["campaign"].cast(pl.Int64).to_numpy().max(initial=-1)) + 1
+    which = [c for c in range(count) if (of == c).any()]
+    width = printed.product_bits.shape[1]
+    n = len(which)
+    out = Offers(
+        kind=np.full(n, OfferKind.CAMPAIGN, np.uint8),
+        category=np.full(n, NONE, np.int32),
+        saving=np.zeros(n, np.float32),
+        saving_cents=np.zeros(n, np.int32),
+        first_day=np.zeros(n, np.int32),
+        last_day=np.zeros(n, np.int32),
+        bits_row=np.arange(n, dtype=np.int32) + len(printed.kind),
+        product_bits=np.zeros((n, width), np.uint64),
+    )
+    offer = np.full(count, NONE, np.int32)
+    for k, campaign in enumerate(which):
+        rows = np.flatnonzero(of == campaign)
+        known = printed.category[rows][printed.category[rows] >= 0]
+        out.category[k] = np.bincount(known).argmax() if len(known) else NONE
+        out.saving[k] = printed.saving[rows].mean()
+        out.saving_cents[k] = int(np.median(printed.saving_cents[rows]))
+        out.first_day[k], out.last_day[k] = printed.first_day[rows[0]], printed.last_day[rows[0]]
+        out.product_bits[k] = np.bitwise_or.reduce(printed.product_bits[rows], axis=0)
+        offer[campaign] = len(printed.kind) + k
+    return out, offer
+
+
+def _deal_offers(shelf: Shelf, deals: NDArray[np.bool_], settings: CatalogSettings) -> Offers:
+    """For each week and category with enough deals one offer, at their mean depth."""
+    if settings.deal_products < 1:
+        raise SettingError(f"deal_products is {settings.deal_products}. Take 1 or more")
+    weeks, categories = len(shelf.depth), len(shelf.category_ptr) - 1
+    week, product = np.nonzero(deals)
+    cell = week * categories + shelf.category[product]
+    counts = np.bincount(cell, minlength=weeks * categories)
+    weight = shelf.popularity[product].astype(np.float64) + 1e-3
+    total = np.bincount(cell, weights=weight, minlength=weeks * categories)
+    depth = np.bincount(cell, weights=weight * shelf.depth[week, product], minlength=weeks * categories)
+    found = np.flatnonzero(counts >= settings.deal_products)
+    first = (found // categories) * 7 - WEEK_SHIFT
+    return Offers(
+        kind=np.full(len(found), OfferKind.DEAL, np.uint8),
+        category=(found % categories).astype(np.int32),
+        saving=(depth[found] / total[found]).astype(np.float32),
+        saving_cents=np.zeros(len(found), np.int32),
+        first_day=first.astype(np.int32),
+        last_day=(first + 6).astype(np.int32),
+        bits_row=np.full(len(found), NONE, np.int32),
+        product_bits=np.zeros((0, (shelf.price.shape[1] + 63) // 64), np.uint64),
+    )
+
+
+def _joined(*parts: Offers) -> Offers:
+    return Offers(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
+
+
+def _bits(products: I64, words: int) -> NDArray[np.uint64]:
+    row = np.zeros(words, np.uint64)
+    np.bitwise_or.at(row, products >> 6, np.uint64(1) << (products & 63).astype(np.uint64))
+    return row
+
+
+def _nothing(days: int, categories: int) -> Standing:
+    shape = (days, categories)
+    return Standing(
+        np.full(shape, NONE, np.int32),
+        np.zeros(shape, np.float32),
+        np.zeros(shape, np.float32),
+        np.full(shape, NEVER, np.int32),
+        np.zeros(shape, np.uint8),
+    )
+
+
+def _stand(
+    catalog: Catalog, first_day: int, days: int, in_stock: NDArray[np.bool_] | None = None
+) -> Standing:
+    standing = _nothing(days, catalog.categories)
+    gone = (
+        np.zeros(len(catalog.offers.kind), np.bool_)
+        if in_stock is None
+        else sold_out(catalog, first_day, in_stock)
+    )
+    _fill_standing(
+        catalog.offers,
+        gone,
+        catalog.price_cents,
+        catalog.margin_share,
+        catalog.settings.coupon_cost,
+        first_day,
+        standing,
+    )
+    return standing
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _fill_standing(offers, gone, price_cents, margin_share, coupon_cost, first_day, standing):
+    days, categories = standing.offer.shape
+    for k in range(len(offers.kind)):
+        category = offers.category[k]
+        # A campaign is a letter full of coupons; each of them stands for itself.
+        if gone[k] or category < 0 or category >= categories or offers.kind[k] == OfferKind.CAMPAIGN:
+            continue
+        cost = coupon_cost if offers.kind[k] == OfferKind.COUPON else 1.0
+        margin = price_cents[category] * (margin_share[category] - cost * offers.saving[k])
+        first, last = max(0, offers.first_day[k] - first_day), min(days - 1, offers.last_day[k] - first_day)
+        for d in range(first, last + 1):
+            if standing.offer[d, category] < 0 or offers.saving[k] > standing.saving[d, category]:
+                standing.offer[d, category] = k
+                standing.saving[d, category] = offers.saving[k]
+                standing.margin[d, category] = margin
+                standing.last_day[d, category] = offers.last_day[k]
+                standing.kind[d, category] = offers.kind[k]

@@ -1,0 +1,235 @@
+"""Why this, why not those, why nothing: in her words and in the manager's.
+
+An explanation replays the decision for one customer, on a copy, from the same view that the policy saw. So it shows
+nothing that she withheld, and it changes nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from regulars.retail import contact_rules
+from regulars.retail.decision import Decisions, Draws, Reason
+from regulars.retail.predicted_verdict import label
+from regulars.retail.retailer import Retailer
+from regulars.terms import Channel, Scope, Verdict
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One category that could have been offered.
+
+    Attributes
+    ----------
+    category, name : which
+    saving : share of the price, 0 when nothing stands
+    reason : why it was said, or what ruled it out
+    said : whether it was said
+    words : the reason in plain words
+    """
+
+    category: int
+    name: str
+    saving: float
+    reason: Reason
+    said: bool
+    words: str
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """One decision about one customer, or one silence.
+
+    Attributes
+    ----------
+    day : when
+    reason : why this, or why nothing
+    to_her : a sentence for the consumer
+    to_manager : a sentence for the manager
+    used : the scopes that the choice drew on
+    opened : the scopes that she allowed and the policy could see
+    predicted : probability of each verdict, by name; empty for silence
+    propensity : probability of this choice, 1 for silence
+    candidates : every category, what was said first
+    """
+
+    day: int
+    reason: Reason
+    to_her: str
+    to_manager: str
+    used: tuple[str, ...]
+    opened: tuple[str, ...]
+    predicted: dict[str, float]
+    propensity: float
+    candidates: tuple[Candidate, ...]
+
+
+def why(
+    retailer: Retailer,
+    row: int,
+    day: int,
+    hour: int = 10,
+    *,
+    in_stock: NDArray[np.bool_] | None = None,
+    cutoff: int | None = None,
+) -> tuple[Explanation, ...]:
+    """Explain what a retailer would tell this customer now; one explanation a message, or one for silence.
+
+    To explain a day that has passed, give the retailer as it stood before that day: from a copy, or with
+    ``Retailer.restore`` and the record of then.
+    """
+    alone = retailer.subset([row])
+    kept_from = contact_rules.why_not(
+        alone.record,
+        alone.consent.bits,
+        0,
+        day,
+        hour,
+        alone.rules,
+        channels=alone.policy.channels,
+        honours_consent=alone.honours_consent,
+    )
+    slots = alone.policy.slots(day)
+    if kept_from is None and slots <= 0:
+        kept_from = Reason.NOT_TODAY
+    if kept_from is not None:
+        return (_silence(day, kept_from, (), ()),)
+    decisions = alone.decide(day, hour=hour, in_stock=in_stock, cutoff=cutoff, send=False)
+    view = alone._view(day, alone._everybody, hour, slots)
+    opened = tuple(scope.name for scope in Scope if view.present[0, scope])
+    today = alone.today(day, in_stock)
+    ruled = alone.policy.candidates(view, today, Draws(alone.key, day))
+    names = alone.catalog.names
+    said = {int(c): Reason(r) for c, r in zip(decisions.category, decisions.reason, strict=True)}
+    candidates = tuple(
+        Candidate(
+            category=c,
+            name=names[c],
+            saving=round(float(today.saving[c]), 3),
+            reason=said.get(c, Reason(int(ruled[c]))),
+            said=c in said,
+            words=said_words(said[c]) if c in said else _RULED_OUT[Reason(int(ruled[c]))],
+        )
+        for c in sorted(range(len(names)), key=lambda c: (c not in said, int(ruled[c]) != Reason.OUTRANKED, c))
+    )
+    if not len(decisions.number):
+        rationed = alone.ruled_out[contact_rules.RATIONED] > 0
+        return (_silence(day, Reason.RATIONED if rationed else Reason.NOTHING_FITS, opened, candidates),)
+    return tuple(
+        Explanation(
+            day=day,
+            reason=Reason(int(decisions.reason[k])),
+            to_her=to_her(decisions, k, names),
+            to_manager=to_manager(decisions, k, names),
+            used=tuple(scope.name for scope in Scope if int(decisions.scopes[k]) >> scope & 1),
+            opened=opened,
+            predicted={v.name.lower(): round(float(decisions.predicted[k, v]), 4) for v in Verdict},
+            propensity=float(decisions.propensity[k]),
+            candidates=candidates,
+        )
+        for k in range(len(decisions.number))
+    )
+
+
+def to_her(decisions: Decisions, k: int, names: tuple[str, ...]) -> str:
+    """Decision ``k`` in the consumer's words.
+
+    It never says more than the decision used: no data, no claim.
+    """
+    reason = Reason(int(decisions.reason[k]))
+    if reason == Reason.OPTION:
+        words = "Here is a service that needs no data from you and keeps none."
+    else:
+        name = names[int(decisions.category[k])].lower() if decisions.category[k] >= 0 else "several things"
+        words = _SAID[reason].format(
+            name=name, every=_days(decisions.interval[k]), since=_days(decisions.elapsed[k])
+        )
+        if decisions.saving[k] > 0:
+            words += f" You save about {round(100 * float(decisions.saving[k]))}%."
+    if decisions.asks[k] != 255:
+        told = Scope(int(decisions.asks[k])).name.lower()
+        what = "what you want and when" if told == "stated" else f"your {told}"
+        words += f" If you tell us {what}, you hear only of that, and you get something for it. You can take it back."
+    return words
+
+
+def to_manager(decisions: Decisions, k: int, names: tuple[str, ...]) -> str:
+    """Decision ``k`` in the manager's words."""
+    name = names[int(decisions.category[k])] if decisions.category[k] >= 0 else "no category"
+    verdict = Verdict(int(label(decisions.predicted[k : k + 1])[0])).name.lower()
+    chance = round(100 * float(decisions.predicted[k, Verdict.COMPELLING]), 1)
+    used = [scope.name.lower() for scope in Scope if int(decisions.scopes[k]) >> scope & 1]
+    return (
+        f"{Reason(int(decisions.reason[k])).name.lower()}: {name} by {Channel(int(decisions.channel[k])).name.lower()},"
+        f" saving {round(100 * float(decisions.saving[k]))}%, predicted {verdict} ({chance}% compelling),"
+        f" chosen with probability {float(decisions.propensity[k]):.3g}, using {', '.join(used) or 'no data'}."
+    )
+
+
+def said_words(reason: Reason) -> str:
+    """Why something was said, short."""
+    return _SAID[reason].split(",")[0].split(".")[0].format(name="it", every="their own time", since="long")
+
+
+def _silence(
+    day: int, reason: Reason, opened: tuple[str, ...], candidates: tuple[Candidate, ...]
+) -> Explanation:
+    return Explanation(
+        day, reason, _SILENT[reason][0], _SILENT[reason][1], (), opened, {}, 1.0, candidates
+    )
+
+
+_NUMBERS = ("zero one two three four five six seven eight nine ten eleven twelve").split()
+
+
+def _days(days: float) -> str:
+    """A number of days in words: nine days, 3 weeks."""
+    count = round(float(days))
+    if count < 0:
+        return "some time"
+    if count == 1:
+        return "one day"
+    if count > 21:
+        return f"{round(count / 7)} weeks"
+    return f"{_NUMBERS[count] if count < len(_NUMBERS) else count} days"
+
+
+_SAID = {
+    Reason.WISHED: "You said that you want {name}.",
+    Reason.DUE: "You buy {name} about every {every}, and it has been {since}.",
+    Reason.FAVOURITE: "You often buy {name}.",
+    Reason.POPULAR: "Many customers buy {name}.",
+    Reason.MARGIN: "This offer of {name} goes to everybody.",
+    Reason.PEOPLE_LIKE_HER: "People of your age buy {name} more than others.",
+    Reason.ELSEWHERE: "You seem to buy {name} elsewhere.",
+    Reason.INFERRED: "We think that {name} suits you.",
+    Reason.CAMPAIGN: "You are on the list of this campaign.",
+    Reason.OPTION: "A service that needs no data.",
+    Reason.OWN: "We chose {name} for you.",
+}
+
+_RULED_OUT = {
+    Reason.NO_OFFER: "no offer stands today",
+    Reason.UNLIKED: "she asked not to hear of it",
+    Reason.NOT_BOUGHT: "she never bought it here",
+    Reason.REPEATED: "she heard of it days ago",
+    Reason.NOT_COMPELLING: "it would not be welcome enough",
+    Reason.OUTRANKED: "others come first",
+    Reason.NOT_SHORTLISTED: "others fit far better",
+}
+
+_SILENT = {
+    Reason.NO_PERMISSION: ("You did not allow us to contact you.", "no consent to contact"),
+    Reason.NOT_REACHABLE: ("You chose no channel that we use.", "no opt-in on the policy's channels"),
+    Reason.QUIET: ("It is late where you are.", "quiet hours"),
+    Reason.GAP: ("You heard from us just now.", "within the minimum gap"),
+    Reason.CAP_DAY: ("You have heard enough for today.", "cap of the day reached"),
+    Reason.CAP_WEEK: ("You have heard enough this week.", "cap of the week reached"),
+    Reason.CAP_MONTH: ("You have heard enough this month.", "cap of the month reached"),
+    Reason.NOT_TODAY: ("Nothing is sent today.", "the policy's schedule has no slot today"),
+    Reason.RATIONED: ("Not everybody could be written to today.", "the day's budget went to others"),
+    Reason.NOTHING_FITS: ("Nothing fits you well enough today.", "no candidate passed"),
+}

@@ -1,0 +1,133 @@
+"""You are what you buy: the categories she bought most, over and over, whether or not she needs them now."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from numba import njit
+
+from regulars.retail.catalog import Today
+from regulars.retail.consent import View
+from regulars.retail.contact_rules import ContactRules
+from regulars.retail.decision import (
+    Copy,
+    Decisions,
+    Draws,
+    Reason,
+    blank,
+    first,
+    lowest_channel,
+    put_grounds,
+    put_offer,
+    slots_of,
+)
+from regulars.retail.policies import Policy, paced
+from regulars.retail.record import holds
+from regulars.retail.relevance import due_of, liking, rhythm
+from regulars.terms import NONE, U8, Basis, Scope
+
+
+@dataclass(frozen=True)
+class PurchasesSettings:
+    """How often, and how soon again.
+
+    Attributes
+    ----------
+    per_week : messages a week, 0 to 14, spread evenly
+    repeat_days : it does not speak of a category again within so many days
+    """
+
+    per_week: float = 5
+    repeat_days: int = 7
+
+    def __post_init__(self) -> None:
+        paced(self.per_week)
+
+
+class Purchases(Policy):
+    """Reads purchases, but neither her wishes nor the calendar of her needs."""
+
+    name = "purchases"
+    Settings = PurchasesSettings
+    scopes = (Scope.PURCHASES,)
+    copy = Copy(revealed=0.5, justification=0.3, obtrusiveness=0.3, control=0.3)
+
+    def pace(self) -> ContactRules:
+        """As often as the schedule says."""
+        return paced(self.settings.per_week)
+
+    def slots(self, day: int) -> int:
+        """The day's share of the week."""
+        return slots_of(self.settings.per_week, day)
+
+    def decide(self, view: View, today: Today, draws: Draws) -> Decisions:
+        """What she bought most and has not just heard of; to a stranger the most popular."""
+        slots = self.slots(view.day)
+        out = blank(len(view.row) * slots)
+        return first(out, _decide(out, view, today, slots, self.settings.repeat_days, self.copy))
+
+
+    def candidates(self, view: View, today: Today, draws: Draws) -> U8:
+        """As for every policy; and what she never bought, once anything is known."""
+        ruled = super().candidates(view, today, draws)
+        if view.visits[0] > 0:
+            ruled[(ruled == Reason.OUTRANKED) & (view.bought[0] == 0)] = Reason.NOT_BOUGHT
+        return ruled
+
+
+_FAVOURITE = int(Reason.FAVOURITE)
+_POPULAR = int(Reason.POPULAR)
+_BOUGHT = int(Basis.BOUGHT_HERE)
+_NOTHING = int(Basis.NOTHING)
+_PURCHASES = 1 << Scope.PURCHASES
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _decide(out, view, today, slots, repeat_days, copy):
+    # Columns by name: to hand the whole view to a helper for each category costs more than what it does.
+    bought, recent, last_day, visits = view.bought, view.recent, view.last_day, view.visits
+    unlike, unlike_until = view.unlike_category, view.unlike_until
+    heard, heard_day = view.recent_category, view.recent_day
+    offer, w, day = today.offer, today.need, view.day
+    m = 0
+    for k in range(len(view.row)):
+        channels, other = view.channels[k], NONE
+        for ahead in range(min(slots, view.room[k])):
+            channel = lowest_channel(channels)
+            if channel < 0:
+                break
+            best, score = NONE, -1.0
+            for c in range(len(offer)):
+                if bought[k, c] == 0 or offer[c] < 0 or c == other:
+                    continue
+                liked = liking(w, bought[k, c], recent[k, c], visits[k], day - last_day[k, c])
+                if (
+                    liked > score
+                    and not holds(unlike, unlike_until, k, c, day)
+                    and not holds(heard, heard_day, k, c, day - repeat_days + 1)
+                ):
+                    best, score = c, liked
+            if best >= 0:
+                interval, elapsed = rhythm(
+                    bought[k, best], view.first_day[k, best], last_day[k, best], day, today.interval[best]
+                )
+                put_offer(out, m, view, k, today, channel, best, _BOUGHT, _FAVOURITE, _PURCHASES, copy)
+                out.interval[m] = interval
+                out.elapsed[m] = elapsed
+                # How much she likes it; whether she needs it now is not asked.
+                due = due_of(interval, elapsed)
+                put_grounds(out, m, view, k, min(0.9, 0.2 * score), due, 0.0, score, copy, ahead)
+            else:
+                for c in today.order:
+                    known = c == other or holds(heard, heard_day, k, c, day - repeat_days + 1)
+                    if not known and not holds(unlike, unlike_until, k, c, day):
+                        best = c
+                        break
+                if best < 0:
+                    break
+                put_offer(out, m, view, k, today, channel, best, _NOTHING, _POPULAR, 0, copy)
+                put_grounds(out, m, view, k, min(0.9, today.popular[best]), 0.0, 0.0, 0.0, copy, ahead)
+            other = best
+            channels &= 255 ^ (1 << channel)
+            m += 1
+    return m

@@ -1,0 +1,394 @@
+"""What one retailer knows of each customer, as columns by scope, changed only by what she does and says."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from regulars.errors import ShapeError
+from regulars.terms import F32, I32, I64, NEVER, NONE, U8, Fate, Purpose, Reaction, Scope
+
+I16 = NDArray[np.int16]
+U16 = NDArray[np.uint16]
+U32 = NDArray[np.uint32]
+
+WISHES = 4  #: wishes kept of one customer
+UNLIKES = 16  #: unliked categories kept of one customer
+ELSEWHERE = 4  #: categories bought elsewhere that a broker may sell
+RING_DAYS = 28  #: days over which contacts are counted exactly
+RECENT = 16  #: last contacts kept with their category
+UNKNOWN = 255  #: a demographic code that she did not tell
+INFERENCES = 2  #: what ``infer`` estimates: kids at home, 55 or older
+RECENT_ONE = 256  #: one purchase today in the fixed point of ``Record.recent``
+RECENT_HALF_LIFE_DAYS = 30
+
+
+class Record(NamedTuple):
+    """Columns of N customers and C categories. Days are int16, ``NEVER`` when it never happened.
+
+    At 300 categories a customer takes less than 4 KB.
+    """
+
+    customer: U32  #: (N,) the name under which her luck is drawn; not a datum about her
+    # Scope.CONTACT
+    optin: U8  #: (N,) bits of Channel on which she may be reached
+    ring: U8  #: (N, 28) contacts on each of the last 28 days, at ``day % 28``
+    ring_day: I16  #: (N,) the day up to which ``ring`` is written
+    channel_day: I16  #: (N, 5) last contact on each channel
+    channel_count: U8  #: (N, 5) contacts on that day
+    recent_category: I16  #: (N, 16) categories of the last contacts, in a ring
+    recent_day: I16  #: (N, 16)
+    recent_next: U8  #: (N,) where the next one goes
+    last_contact: I16  #: (N,)
+    last_ask: I16  #: (N,) when she was last asked to share something
+    sent: U16  #: (N,)
+    opened: U16  #: (N,)
+    clicked: U16  #: (N,)
+    unliked: U16  #: (N,)
+    # Orders of hers, obeyed whatever the consent: they only ever take away
+    unlike_category: I16  #: (N, 16)
+    unlike_until: I16  #: (N, 16) last day on which the unlike holds
+    # Scope.PURCHASES
+    bought: U16  #: (N, C) days on which she bought from the category
+    recent: U16  #: (N, C) the same with a half-life of 30 days, in 1/256, as of ``last_day``
+    first_day: I16  #: (N, C)
+    last_day: I16  #: (N, C)
+    last_product: I32  #: (N, C)
+    visits: U16  #: (N,)
+    last_visit: I16  #: (N,)
+    spend_cents: I64  #: (N,)
+    # Scope.STATED
+    wish_category: I16  #: (N, 4)
+    wish_until: I16  #: (N, 4) last day on which she wants it
+    # Scope.BROWSING
+    elsewhere_category: I16  #: (N, 4) bought elsewhere, from a broker
+    elsewhere_day: I16  #: (N, 4)
+    # Scope.DEMOGRAPHICS, codes; 255 unknown
+    age: U8  #: (N,) classes from youngest to oldest
+    income: U8  #: (N,)
+    kids: U8  #: (N,) 0 none
+    household_size: U8  #: (N,)
+    # Scope.INFERRED
+    inferred: F32  #: (N, 2) estimated probability of kids at home, of 55 or older; -1 not estimated
+    # Scope.SERVICE
+    service_calls: U16  #: (N,)
+
+
+#: Which columns each scope opens. LOCATION and HOUSEHOLD are not recorded by default.
+SCOPE_FIELDS: dict[Scope, tuple[str, ...]] = {
+    Scope.CONTACT: (
+        "optin",
+        "ring",
+        "ring_day",
+        "channel_day",
+        "channel_count",
+        "recent_category",
+        "recent_day",
+        "recent_next",
+        "last_contact",
+        "last_ask",
+        "sent",
+        "opened",
+        "clicked",
+        "unliked",
+    ),
+    Scope.PURCHASES: (
+        "bought",
+        "recent",
+        "first_day",
+        "last_day",
+        "last_product",
+        "visits",
+        "last_visit",
+        "spend_cents",
+    ),
+    Scope.BROWSING: ("elsewhere_category", "elsewhere_day"),
+    Scope.STATED: ("wish_category", "wish_until"),
+    Scope.SERVICE: ("service_calls",),
+    Scope.LOCATION: (),
+    Scope.HOUSEHOLD: (),
+    Scope.DEMOGRAPHICS: ("age", "income", "kids", "household_size"),
+    Scope.INFERRED: ("inferred",),
+}
+
+
+class Totals(NamedTuple):
+    """What a retailer knows of its customers together: sums of whole numbers, so order never matters."""
+
+    lines: I64  #: (C,) lines sold, anonymous ones too
+    cents: I64  #: (C,) paid for them
+    visits: I64  #: (1,) baskets
+    interval_days: I64  #: (C,) sum of days between two purchases of one customer
+    intervals: I64  #: (C,) how many of them
+    cells: I64  #: (CELLS, C) lines by demographic cell, of customers who allow it
+
+
+AGES = 8
+KIDS = 4
+CELLS = AGES * KIDS
+
+
+def new(customers: U32 | int, categories: int) -> Record:
+    """A record of which nothing is known yet.
+
+    Parameters
+    ----------
+    customers : (N,) uint32 names under which luck is drawn, or how many: then 0, 1, 2 ...
+    categories : C
+    """
+    named = np.arange(customers) if isinstance(customers, int) else customers
+    names = np.array(named, np.uint32)
+    if names.ndim != 1:
+        raise ShapeError(f"customers has {names.ndim} dimensions. Give one column of names")
+    n = len(names)
+
+    def days(*shape: int) -> I16:
+        return np.full(shape, NEVER, np.int16)
+
+    def none(*shape: int) -> I16:
+        return np.full(shape, NONE, np.int16)
+
+    def tally(*shape: int) -> U16:
+        return np.zeros(shape, np.uint16)
+
+    def code() -> U8:
+        return np.full(n, UNKNOWN, np.uint8)
+
+    return Record(
+        customer=names,
+        optin=np.zeros(n, np.uint8),
+        ring=np.zeros((n, RING_DAYS), np.uint8),
+        ring_day=days(n),
+        channel_day=days(n, 5),
+        channel_count=np.zeros((n, 5), np.uint8),
+        recent_category=none(n, RECENT),
+        recent_day=days(n, RECENT),
+        recent_next=np.zeros(n, np.uint8),
+        last_contact=days(n),
+        last_ask=days(n),
+        sent=tally(n),
+        opened=tally(n),
+        clicked=tally(n),
+        unliked=tally(n),
+        unlike_category=none(n, UNLIKES),
+        unlike_until=days(n, UNLIKES),
+        bought=tally(n, categories),
+        recent=tally(n, categories),
+        first_day=days(n, categories),
+        last_day=days(n, categories),
+        last_product=np.full((n, categories), NONE, np.int32),
+        visits=tally(n),
+        last_visit=days(n),
+        spend_cents=np.zeros(n, np.int64),
+        wish_category=none(n, WISHES),
+        wish_until=days(n, WISHES),
+        elsewhere_category=none(n, ELSEWHERE),
+        elsewhere_day=days(n, ELSEWHERE),
+        age=code(),
+        income=code(),
+        kids=code(),
+        household_size=code(),
+        inferred=np.full((n, INFERENCES), -1, np.float32),
+        service_calls=tally(n),
+    )
+
+
+def new_totals(categories: int) -> Totals:
+    """Sums of nothing yet."""
+    columns = [np.zeros(categories, np.int64) for _ in range(4)]
+    return Totals(
+        columns[0],
+        columns[1],
+        np.zeros(1, np.int64),
+        columns[2],
+        columns[3],
+        np.zeros((CELLS, categories), np.int64),
+    )
+
+
+def subset(record: Record, rows: I64) -> Record:
+    """The record of these customers only, in this order; their luck keeps its names."""
+    return Record._make(np.ascontiguousarray(column[rows]) for column in record)
+
+
+def copy(record: Record) -> Record:
+    """The same again, sharing nothing."""
+    return Record._make(column.copy() for column in record)
+
+
+def bytes_each(record: Record) -> float:
+    """Bytes that one customer takes."""
+    return sum(column.nbytes for column in record) / max(1, len(record.customer))
+
+
+def wished(record: Record, rows: I64, categories: I32, until_days: I32, day: int) -> None:
+    """She says what she wants, and until when; a wish of the same category is replaced.
+
+    Parameters
+    ----------
+    rows, categories, until_days : (n,) each
+    day : today; with four wishes standing the one that ends first makes room
+    """
+    _check_columns(record, rows, categories, until_days)
+    _put_each(record.wish_category, record.wish_until, rows, categories, until_days)
+
+
+def unwished(record: Record, rows: I64, categories: I32) -> None:
+    """She no longer wants it."""
+    for row, category in zip(rows.tolist(), categories.tolist(), strict=True):
+        gone = record.wish_category[row] == category
+        record.wish_category[row, gone] = NONE
+        record.wish_until[row, gone] = NEVER
+
+
+def unliked(record: Record, rows: I64, categories: I32, until_days: I32) -> None:
+    """She does not want to hear of these categories until these days; the very next decision obeys."""
+    _check_columns(record, rows, categories, until_days)
+    _put_each(record.unlike_category, record.unlike_until, rows, categories, until_days)
+
+
+def _check_columns(record: Record, rows: I64, categories: I32, until_days: I32) -> None:
+    if not len(rows) == len(categories) == len(until_days):
+        lengths = f"{len(rows)} rows, {len(categories)} categories and {len(until_days)} days"
+        raise ShapeError(f"{lengths}. Give one each")
+    width = record.bought.shape[1]
+    if len(categories) and not (0 <= int(np.min(categories)) and int(np.max(categories)) < width):
+        raise ShapeError(f"a category is outside 0 to {width - 1}")
+    if len(rows) and not (0 <= int(np.min(rows)) and int(np.max(rows)) < len(record.customer)):
+        raise ShapeError(f"a row is outside 0 to {len(record.customer) - 1}")
+
+
+# ---- kernels --------------------------------------------------------------------------------------
+
+_PURCHASES = int(Scope.PURCHASES)
+_DEMOGRAPHICS = int(Scope.DEMOGRAPHICS)
+_STUDY = (1 << Purpose.PERSONALIZE) | (1 << Purpose.MEASURE)
+_SUBSTITUTED = int(Fate.SUBSTITUTED)
+_LONGEST = 600
+_DECAY = 0.5 ** (np.arange(_LONGEST) / RECENT_HALF_LIFE_DAYS)
+_UNSUBSCRIBE = 1 << Reaction.UNSUBSCRIBE
+_BLOCK = 1 << Reaction.BLOCK
+_COMPLAIN = 1 << Reaction.COMPLAIN
+_OPEN = 1 << Reaction.OPEN
+_CLICKS = (1 << Reaction.CLICK) | (1 << Reaction.REDEEM) | (1 << Reaction.BUY)
+_UNLIKE = 1 << Reaction.UNLIKE
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def purchased(
+    record, totals, bits, day, lines, n, retailer, honours, broker, returned
+):
+    """Write the first ``n`` lines of a day into the record and the totals.
+
+    ``bits`` is (N, 9) consent; a customer who grants nothing on purchases stays anonymous: her line counts
+    in the totals only. Lines of another retailer than number ``retailer`` (-1: all are ours) reach the record
+    only through a ``broker``. Lines of one basket stand together. ``returned`` is (N,) and gains the cents that
+    coupons gave back.
+    """
+    previous = -1
+    for k in range(n):
+        if lines.fate[k] > _SUBSTITUTED or lines.units[k] <= 0:
+            continue
+        i, c = lines.consumer[k], lines.category[k]
+        if retailer >= 0 and lines.retailer[k] != retailer:
+            if broker:
+                put(record.elsewhere_category, record.elsewhere_day, i, c, day)
+            continue
+        totals.lines[c] += 1
+        totals.cents[c] += lines.paid_cents[k]
+        if i != previous:
+            totals.visits[0] += 1
+            previous = i
+        allowed = bits[i, _PURCHASES]
+        if honours and allowed == 0:
+            continue
+        study = not honours or (allowed & _STUDY) != 0
+        if study:
+            cell = cell_of(record.age[i], record.kids[i])
+            if cell >= 0 and (not honours or (bits[i, _DEMOGRAPHICS] & _STUDY) != 0):
+                totals.cells[cell, c] += 1
+        if record.last_visit[i] != day:
+            record.last_visit[i] = day
+            record.visits[i] += 1
+        record.spend_cents[i] += lines.paid_cents[k] - lines.coupon_cents[k]
+        returned[i] += lines.coupon_cents[k]
+        record.last_product[i, c] = lines.product[k]
+        if record.last_day[i, c] == day:
+            continue
+        if record.bought[i, c] == 0:
+            record.first_day[i, c] = day
+            record.recent[i, c] = RECENT_ONE
+        else:
+            gap = day - record.last_day[i, c]
+            if study:
+                totals.interval_days[c] += gap
+                totals.intervals[c] += 1
+            kept = np.int64(record.recent[i, c] * _DECAY[min(max(gap, 0), _LONGEST - 1)])
+            record.recent[i, c] = min(kept + RECENT_ONE, 65535)
+        record.last_day[i, c] = day
+        if record.bought[i, c] < 65535:
+            record.bought[i, c] += 1
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def reacted(record, rows, channels, categories, before, now, until):
+    """Write what customers did about contacts.
+
+    ``before`` are the bits known already, ``now`` all bits, so that a reaction told twice counts once. An unlike
+    holds until day ``until``; leaving a channel is obeyed at once.
+    """
+    for k in range(len(rows)):
+        i = rows[k]
+        fresh = now[k] & ~before[k]
+        if fresh & _OPEN:
+            record.opened[i] += 1
+        if (now[k] & _CLICKS) and not (before[k] & _CLICKS):
+            record.clicked[i] += 1
+        if fresh & _UNLIKE:
+            record.unliked[i] += 1
+            if categories[k] >= 0:
+                put(record.unlike_category, record.unlike_until, i, categories[k], until)
+        if fresh & _BLOCK:
+            record.optin[i] = 0
+        if fresh & (_UNSUBSCRIBE | _COMPLAIN):
+            record.optin[i] &= np.uint8(255 ^ (1 << channels[k]))
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def put(categories, days, i, category, day):
+    """Put a category with its day into row ``i`` of a small table; the earliest makes room."""
+    place = 0
+    for k in range(categories.shape[1]):
+        if categories[i, k] == category:
+            days[i, k] = max(day, days[i, k])
+            return
+        if days[i, k] < days[i, place]:
+            place = k
+    categories[i, place] = category
+    days[i, place] = day
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def holds(categories, days, i, category, day):
+    """Whether row ``i`` of a small table has the category with a day not before ``day``."""
+    for k in range(categories.shape[1]):
+        if categories[i, k] == category and days[i, k] >= day:
+            return True
+    return False
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def cell_of(age, kids):
+    """Demographic cell: age class x kids; -1 when either is unknown."""
+    if age == UNKNOWN or kids == UNKNOWN:
+        return -1
+    return min(age, AGES - 1) * KIDS + min(kids, KIDS - 1)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _put_each(categories, days, rows, category, until):
+    for k in range(len(rows)):
+        put(categories, days, rows[k], category[k], until[k])

@@ -1,0 +1,494 @@
+"""One retailer: the one path from what it knows to what it says, for a million customers a day or for one now.
+
+``decide`` goes: contact rules, consent gate, policy, predicted verdict, reservation. The simulator calls it with all
+customers, the live engine with the one who is there; it cannot tell which.
+"""
+
+from __future__ import annotations
+
+import copy as copies
+from typing import Any
+
+import numpy as np
+from numba import njit
+from numpy.typing import ArrayLike, NDArray
+
+from regulars.draws import log
+from regulars.errors import RegularsError, ShapeError
+from regulars.ledger import Counts, Ledger
+from regulars.retail import catalog as catalogs
+from regulars.retail import consent as consents
+from regulars.retail import contact_rules, infer
+from regulars.retail import decision as decisions_of
+from regulars.retail import record as records
+from regulars.retail.catalog import Catalog, Today
+from regulars.retail.consent import Consent, View, open_view
+from regulars.retail.contact_rules import ContactRules
+from regulars.retail.decision import Decisions, Draws, number_of
+from regulars.retail.learn import Outcomes, Pending, rewards, settle
+from regulars.retail.policies import Policy
+from regulars.retail.predicted_verdict import PredictedVerdict, measured, probabilities
+from regulars.retail.record import CELLS, Record
+from regulars.retail.relevance import RelevanceWeights
+from regulars.terms import I32, U8, Lines, Messages, Purpose, Scope
+
+USUAL_INTERVAL_DAYS = 30.0  # of a category that nobody bought twice yet; weighs 20 intervals
+USUAL_POPULARITY = 0.03  # lines a basket of a category that nobody bought yet; weighs 200 baskets
+AFFINITY_EVERY_DAYS = 7
+#: Without rules of the house the policy's own pace holds, and nobody is woken at night.
+HOUSE_RULES = ContactRules(per_day=None, per_week=None, per_month=None, per_channel=None)
+
+
+class Retailer:
+    """A policy at work on a record.
+
+    Parameters
+    ----------
+    policy : from ``policies.make`` or ``policies.load``
+    catalog : what may be offered
+    record, consent : of the same N customers
+    rules : the house's contact rules; with the policy's own pace the stricter wins. None leaves the pace alone
+    ledger : of the same N customers
+    key : (2,) uint32 from ``draws.stream``; names the luck
+    honours_consent : False opens everything and marks it covert; for simulation only
+    index : the number of this retailer in a market's ``Lines``; -1 takes every line as its own
+    broker : buys what customers bought elsewhere; only with ``honours_consent=False``
+    need : weights of relevance
+
+    Attributes
+    ----------
+    totals, verdict, guesses, pending : what it learned; see :meth:`snapshot`
+    cutoff : the highest priority that the last decision's budget let through; -1 without a budget
+    ruled_out : (7,) how many of the last decisions each rule dropped, by the codes of ``contact_rules``
+    """
+
+    def __init__(
+        self,
+        policy: Policy,
+        catalog: Catalog,
+        record: Record,
+        consent: Consent,
+        rules: ContactRules | None = None,
+        ledger: Ledger | None = None,
+        key: NDArray[np.uint32] | None = None,
+        honours_consent: bool = True,
+        *,
+        index: int = -1,
+        broker: bool | None = None,
+        need: RelevanceWeights | None = None,
+    ) -> None:
+        n = len(record.customer)
+        if len(consent.bits) != n:
+            raise ShapeError(f"a record of {n} customers but consent of {len(consent.bits)}")
+        if record.bought.shape[1] != catalog.categories:
+            raise ShapeError(f"a record of {record.bought.shape[1]} categories, a catalog of {catalog.categories}")
+        if broker and honours_consent:
+            raise RegularsError("a broker's data needs honours_consent=False: nobody allowed it")
+        if policy.covert and honours_consent:
+            raise RegularsError(f"{policy.name} uses what nobody allowed. Give honours_consent=False, in simulation")
+        self.policy = policy
+        self.catalog = catalog
+        self.record = record
+        self.consent = consent
+        self.house_rules = rules or HOUSE_RULES
+        self.rules = contact_rules.stricter(self.house_rules, policy.pace())
+        self.ledger: Ledger = Counts(n) if ledger is None else ledger
+        self.key = np.zeros(2, np.uint32) if key is None else key
+        self.honours_consent = honours_consent
+        self.index = index
+        self.broker = (not honours_consent) if broker is None else broker
+        self.scopes = tuple(sorted({Scope.CONTACT, *policy.scopes}))
+        self.totals = records.new_totals(catalog.categories)
+        self.verdict = PredictedVerdict()
+        self.guesses = infer.new(catalog.categories)
+        self.pending = Pending()
+        self.cutoff = -1
+        self.ruled_out = np.zeros(7, np.int64)
+        self._need = (need or RelevanceWeights()).column()
+        self._interval = np.full(catalog.categories, USUAL_INTERVAL_DAYS, np.float32)
+        self._popular = np.full(catalog.categories, USUAL_POPULARITY, np.float32)
+        self._affinity = np.zeros((CELLS, catalog.categories), np.float32)
+        self._tilt = np.zeros((records.INFERENCES, catalog.categories), np.float32)
+        self._guessed_day = np.full(2, -1, np.int64)  # when the guesses were trained, and when last applied
+        self._today: Today | None = None
+        self._gone = np.zeros(0, np.bool_)
+        self._everybody = np.arange(n, dtype=np.int32)
+
+    def __len__(self) -> int:
+        return len(self.record.customer)
+
+    # ---- deciding ---------------------------------------------------------------------------------
+
+    def today(self, day: int, in_stock: NDArray[np.bool_] | None = None) -> Today:
+        """What stands on this day, with what has been learned so far."""
+        if self._today is None or self._today.day != day or in_stock is not None:
+            standing = catalogs.standing_on(self.catalog, day, in_stock)
+            found = np.flatnonzero(standing.offer >= 0)
+            gain = standing.margin[found] * self._popular[found]
+            order = found[np.argsort(-gain, kind="stable")].astype(np.int32)
+            self._today = Today(
+                day,
+                *standing,
+                order=order,
+                interval=self._interval,
+                popular=self._popular,
+                affinity=self._affinity,
+                tilt=self._tilt,
+                verdict=self.verdict.weights,
+                need=self._need,
+            )
+            self._gone = (
+                np.zeros(0, np.bool_)
+                if in_stock is None
+                else catalogs.sold_out(self.catalog, day, in_stock)
+            )
+        return self._today
+
+    def decide(
+        self,
+        day: int,
+        rows: ArrayLike | None = None,
+        hour: ArrayLike = 10,
+        *,
+        in_stock: NDArray[np.bool_] | None = None,
+        cutoff: int | None = None,
+        send: bool = True,
+    ) -> Decisions:
+        """What is said to whom today.
+
+        Parameters
+        ----------
+        day : today
+        rows : (n,) customers, each once; everybody when left out
+        hour : hour of day in her own time zone, one or (n,)
+        in_stock : (P,) True where a product is on hand; when left out nothing is known to be sold out
+        cutoff : of a day's budget as it was recorded, to replay one customer alone
+        send : False looks only: nothing is reserved, sent or waited for; the ledger still tells of the look
+
+        Returns
+        -------
+        Decisions
+            ``customer`` is the row in this retailer's record; who has no row meets silence
+        """
+        who = self._everybody if rows is None else np.atleast_1d(np.asarray(rows, np.int32))
+        self.cutoff = -1
+        self.ruled_out[:] = 0
+        slots = self.policy.slots(day)
+        if slots <= 0 or not len(who):
+            return decisions_of.silence()
+        today = self.today(day, in_stock)
+        view = self._view(day, who, hour, slots)
+        if not len(view.row):
+            return decisions_of.silence()
+        chosen = self.policy.decide(view, today, Draws(self.key, day))
+        return self._sent(chosen, view, day, cutoff, send)
+
+    def _view(self, day: int, who: I32, hour: ArrayLike, slots: int) -> View:
+        room, channels = contact_rules.room(
+            self.record,
+            self.consent.bits,
+            who,
+            day,
+            hour,
+            self.rules,
+            channels=self.policy.channels,
+            most=slots,
+            honours_consent=self.honours_consent,
+        )
+        if not room.all():
+            left = np.flatnonzero(room)
+            who, room, channels = who[left], room[left], channels[left]
+        if Scope.INFERRED in self.scopes and self._guessed_day[0] > self._guessed_day[1]:
+            infer.apply(self.record, self.consent.bits, self.honours_consent, self.guesses)
+            self._guessed_day[1] = self._guessed_day[0]
+        return open_view(
+            self.record,
+            self.consent,
+            who,
+            self.scopes,
+            Purpose.PERSONALIZE,
+            self.ledger,
+            day,
+            f"{self.policy.name} {self.policy.version}",
+            room=room,
+            channels=channels,
+            honours_consent=self.honours_consent,
+        )
+
+    def _sent(self, chosen: Decisions, view: View, day: int, cutoff: int | None, send: bool) -> Decisions:
+        m = len(chosen.customer)
+        if not m:
+            return chosen
+        if not (0 <= int(chosen.customer.min()) and int(chosen.customer.max()) < len(view.row)):
+            raise RegularsError(f"{self.policy.name} decided about a customer who is not in its view")
+        keep = np.empty(m, np.uint8)
+        priority = np.empty(m, np.int64)
+        _translate(chosen, view.row, view.customer, day, self.verdict.weights)
+        contact_rules.lawful(
+            self.record,
+            self.consent.bits,
+            chosen,
+            self.catalog.offers,
+            self._gone,
+            day,
+            contact_rules.limits(self.rules),
+            self.honours_consent,
+            self.key,
+            -1 if cutoff is None else cutoff,
+            keep,
+            priority,
+        )
+        if cutoff is None and self.rules.budget_per_day is not None:
+            self.cutoff = contact_rules.ration(keep, priority, self.rules.budget_per_day)
+        kept = keep == contact_rules.KEPT
+        if not kept.all():
+            self.ruled_out += np.bincount(keep, minlength=7)
+            self.ruled_out[contact_rules.KEPT] = 0
+            chosen = decisions_of.take(chosen, kept)
+        if send and len(chosen.customer):
+            contact_rules.reserve(self.record, chosen, day)
+            contact_rules.commit(self.record, chosen, day)
+            self.pending.remember(day, chosen)
+            self.ledger.contacted(
+                day, chosen.customer, chosen.channel, chosen.offer, chosen.category, chosen.reason
+            )
+        return chosen
+
+    def messages(self, decisions: Decisions) -> Messages:
+        """All of the decisions that crosses to the consumers."""
+        return decisions_of.messages(decisions)
+
+    # ---- hearing ----------------------------------------------------------------------------------
+
+    def react(self, day: int, decisions: Decisions, reactions: NDArray[np.uint16], reason: U8) -> None:
+        """What customers did about contacts; orders (unlike, unsubscribe, block) hold from the next decision on.
+
+        Parameters
+        ----------
+        day : of the reaction
+        decisions : which contacts, m rows, from :meth:`decide`; any day, any order, again if need be
+        reactions : (m,) uint16 bits of Reaction
+        reason : (m,) with an unlike Verdict.CREEPY or Verdict.ANNOYING; else 255
+        """
+        if not len(decisions.number) == len(reactions) == len(reason):
+            raise ShapeError(f"{len(decisions.number)} decisions, {len(reactions)} reactions, {len(reason)} reasons")
+        if not len(reactions):
+            return
+        before, now = self.pending.react(decisions.number, reactions, reason)
+        records.reacted(
+            self.record,
+            decisions.customer,
+            decisions.channel,
+            decisions.category,
+            before,
+            now,
+            day + self.rules.unlike_days,
+        )
+
+    def purchased(self, day: int, lines: Lines, n: int | None = None) -> None:
+        """The first ``n`` settled lines of a day; what she keeps to herself is counted, not written down.
+
+        ``lines.consumer`` are rows of this record; lines of one basket stand together.
+        """
+        count = len(lines.consumer) if n is None else n
+        if not count:
+            return
+        returned = np.zeros(len(self), np.int64)
+        records.purchased(
+            self.record,
+            self.totals,
+            self.consent.bits,
+            day,
+            lines,
+            count,
+            self.index,
+            self.honours_consent,
+            self.broker,
+            returned,
+        )
+        got = np.flatnonzero(returned)
+        if len(got):
+            self.ledger.returned(day, got.astype(np.int32), returned[got])
+
+    def consented(
+        self, rows: ArrayLike, scopes: ArrayLike, purposes: ArrayLike, granted: ArrayLike, day: int
+    ) -> None:
+        """Customers change what they allow; of two contradicting changes in one call the stricter wins.
+
+        Parameters
+        ----------
+        rows : (n,) customers
+        scopes : one or (n,) Scope
+        purposes : one or (n,) bits of Purpose
+        granted : one or (n,) True to allow, False to take back
+        """
+        who = np.atleast_1d(np.asarray(rows, np.int64))
+        scope = np.broadcast_to(np.asarray(scopes, np.uint8), who.shape)
+        bits = np.broadcast_to(np.asarray(purposes, np.uint8), who.shape)
+        yes = np.broadcast_to(np.asarray(granted, np.bool_), who.shape)
+        for allow in (True, False):
+            for which in np.unique(scope[yes == allow]).tolist():
+                for named in np.unique(bits[(yes == allow) & (scope == which)]).tolist():
+                    mine = who[(yes == allow) & (scope == which) & (bits == named)]
+                    change = consents.grant if allow else consents.withdraw
+                    change(self.consent, mine, Scope(which), named, day)
+        self.ledger.changed(day, who.astype(np.int32), scope.copy(), bits.copy(), yes.copy())
+
+    def wished(self, rows: ArrayLike, categories: ArrayLike, until_days: ArrayLike, day: int) -> None:
+        """Customers say what they want and until when. Kept only where the scope STATED is granted for something."""
+        who = np.atleast_1d(np.asarray(rows, np.int64))
+        about = np.broadcast_to(np.asarray(categories, np.int32), who.shape)
+        until = np.broadcast_to(np.asarray(until_days, np.int32), who.shape)
+        told = self.consent.bits[who, Scope.STATED] != 0
+        records.wished(self.record, who[told], about[told].copy(), until[told].copy(), day)
+
+    def learn(self, day: int) -> None:
+        """Close the day: settle what is ripe, each outcome once, and renew what everybody's behaviour tells."""
+        for block in self.pending.due(day):
+            bought, present = settle(self.record, self.consent.bits, block, day, self.honours_consent)
+            looked = present.any(axis=1)
+            covert = np.zeros_like(present)
+            if not self.honours_consent:
+                allowed = self.consent.bits[block.row, Scope.PURCHASES] >> Purpose.MEASURE & 1
+                covert[:, Scope.PURCHASES] = present[:, Scope.PURCHASES] * (1 - allowed)
+            self.ledger.used(
+                day, block.row[looked], present[looked], covert[looked], Purpose.MEASURE, "outcome of a contact"
+            )
+            verdicts = measured(block.reactions, block.reason)
+            self.verdict.learn(block.features, verdicts)
+            self.policy.learn(
+                Outcomes(
+                    block.features, block.propensity, block.category, rewards(block, bought), verdicts, bought
+                )
+            )
+        self.verdict.step()
+        self._interval[:] = (self.totals.interval_days + 20 * USUAL_INTERVAL_DAYS) / (self.totals.intervals + 20)
+        self._popular[:] = (self.totals.lines + 200 * USUAL_POPULARITY) / (self.totals.visits[0] + 200)
+        if Scope.DEMOGRAPHICS in self.scopes and day % AFFINITY_EVERY_DAYS == 0:
+            _affinities(self.totals.cells, self._affinity)
+        if Scope.INFERRED in self.scopes and day % infer.EVERY_DAYS == 0:
+            infer.train(self.record, self.consent.bits, self.honours_consent, self.guesses)
+            self._tilt[:] = infer.tilts(self.guesses)
+            self._guessed_day[0] = day + 1
+        self._today = None
+
+    # ---- standing still ---------------------------------------------------------------------------
+
+    def snapshot(self) -> dict[str, NDArray[Any]]:
+        """Copies of what was learned from everybody: with it one customer alone is decided as she was in the crowd."""
+        out = {f"totals.{name}": column.copy() for name, column in self.totals._asdict().items()}
+        out |= {f"guesses.{name}": column.copy() for name, column in self.guesses._asdict().items()}
+        out |= {f"verdict.{name}": column for name, column in self.verdict.state().items()}
+        out |= {f"policy.{name}": column for name, column in self.policy.state().items()}
+        for name in _LEARNED:
+            out[name] = getattr(self, name).copy()
+        return out
+
+    def restore(self, snapshot: dict[str, NDArray[Any]]) -> None:
+        """Go back to what was learned by then; the record stays."""
+        applied = self._guessed_day[1]
+        for group, columns in (("totals", self.totals._asdict()), ("guesses", self.guesses._asdict())):
+            for name, column in columns.items():
+                column[...] = snapshot[f"{group}.{name}"]
+        self.verdict.restore(_part(snapshot, "verdict"))
+        self.policy.restore(_part(snapshot, "policy"))
+        for name in _LEARNED:
+            getattr(self, name)[...] = snapshot[name]
+        self._guessed_day[1] = applied
+        self._today = None
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """The whole state by name, for hashing and comparing."""
+        out: dict[str, NDArray[Any]] = dict(self.snapshot())
+        for prefix, columns in (
+            ("record", self.record._asdict()),
+            ("consent", self.consent._asdict()),
+            ("ledger", self.ledger.arrays()),
+            ("pending", self.pending.arrays()),
+        ):
+            out |= {f"{prefix}.{name}": column for name, column in columns.items()}
+        return out
+
+    def subset(self, rows: ArrayLike) -> Retailer:
+        """The same retailer with these customers only, sharing nothing; its rows are 0, 1, 2 ... anew."""
+        who = np.atleast_1d(np.asarray(rows, np.int64))
+        other = Retailer(
+            copies.deepcopy(self.policy),
+            self.catalog,
+            records.subset(self.record, who),
+            consents.subset(self.consent, who),
+            self.house_rules,
+            self.ledger.subset(who),
+            self.key.copy(),
+            self.honours_consent,
+            index=self.index,
+            broker=self.broker,
+        )
+        other._need = self._need.copy()
+        other.restore(self.snapshot())
+        other._guessed_day[:] = self._guessed_day
+        place = np.full(len(self), -1, np.int64)
+        place[who] = np.arange(len(who))
+        for block in self.pending.blocks:
+            mine = np.flatnonzero(place[block.row] >= 0)
+            if len(mine):
+                columns = {
+                    name: value[mine] for name, value in vars(block).items() if isinstance(value, np.ndarray)
+                }
+                columns["row"] = place[columns["row"]].astype(np.int32)
+                other.pending.blocks.append(type(block)(day=block.day, **columns))
+        return other
+
+    def copy(self) -> Retailer:
+        """The same again, sharing nothing but the catalog."""
+        return self.subset(np.arange(len(self)))
+
+
+_LEARNED = ("_interval", "_popular", "_affinity", "_tilt", "_guessed_day")
+
+
+def _part(snapshot: dict[str, NDArray[Any]], group: str) -> dict[str, NDArray[Any]]:
+    return {
+        name.removeprefix(f"{group}."): column
+        for name, column in snapshot.items()
+        if name.startswith(f"{group}.")
+    }
+
+
+# ---- kernels --------------------------------------------------------------------------------------
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _translate(decisions, row, customer, day, weights):
+    """From rows of the view to customers; number each decision and predict its verdict."""
+    previous, place = -1, 0
+    for m in range(len(decisions.customer)):
+        k = decisions.customer[m]
+        place = place + 1 if k == previous else 0
+        previous = k
+        decisions.number[m] = number_of(day, customer[k], place)
+        decisions.customer[m] = row[k]
+        a, b, c, d = probabilities(decisions.features[m], weights)
+        decisions.predicted[m, 0] = a
+        decisions.predicted[m, 1] = b
+        decisions.predicted[m, 2] = c
+        decisions.predicted[m, 3] = d
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _affinities(cells, out):
+    """Log of a cell's share of each category over everybody's, shrunk by 200 lines of the crowd."""
+    count, categories = cells.shape
+    total = 0.0
+    everybody = np.zeros(categories)
+    for c in range(categories):
+        for cell in range(count):
+            everybody[c] += cells[cell, c]
+        total += everybody[c]
+    for cell in range(count):
+        lines = 0.0
+        for c in range(categories):
+            lines += cells[cell, c]
+        for c in range(categories):
+            usual = (everybody[c] + 0.5) / (total + 0.5 * categories)
+            out[cell, c] = log(((cells[cell, c] + 200.0 * usual) / (lines + 200.0)) / usual)

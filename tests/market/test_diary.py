@@ -1,0 +1,49 @@
+"""One consumer lived again alone is the consumer who lived among the others: for every policy."""
+
+import numpy as np
+import pytest
+
+from regulars.errors import SettingError
+from regulars.market import diary, run
+from regulars.settings import POLICIES
+
+
+@pytest.fixture(scope="module")
+def folder(scenario, hamlet, tmp_path_factory):
+    path = tmp_path_factory.mktemp("run")
+    run.simulate(scenario, place=hamlet, folder=path)
+    return path
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+@pytest.mark.parametrize("row", [0, 17, 149])
+def test_alone_she_lives_the_year_she_lived_in_the_crowd(scenario, hamlet, folder, policy, row):
+    told = diary.replay_one(scenario, hamlet, folder, row, policy, 0)
+    assert told.counted == told.run_counted
+    assert told.counted["trips"] + told.counted["contacts"] > 0 or row != 0
+
+
+def test_a_diary_tells_what_she_was_told_and_why(scenario, hamlet, folder):
+    outcome_rows = [diary.replay_one(scenario, hamlet, folder, row, "considerate", 0) for row in range(8)]
+    texts = [text for told in outcome_rows for text in told.entries.filter(kind="message")["text"]]
+    assert texts
+    assert any("about every" in text for text in texts)
+
+
+def test_a_year_is_replayed_in_about_a_second(scenario, hamlet, folder):
+    told = diary.replay_one(scenario, hamlet, folder, 3, "considerate", 0)
+    days = scenario.days + scenario.warm_up
+    assert told.replay_s / days * 456 < 5  # generous: machines that run tests are shared; benchmarks/ has the figure
+
+
+def test_who_is_not_there_is_named(folder, scenario, hamlet):
+    with pytest.raises(SettingError, match="no arm 'considerat'"):
+        diary.replay_one(scenario, hamlet, folder, 0, "considerat", 0)
+
+
+def test_the_same_people_with_the_same_luck_differ_only_by_what_they_heard(folder, scenario, hamlet):
+    silent = diary.replay_one(scenario, hamlet, folder, 5, "silence", 0).entries
+    considered = diary.replay_one(scenario, hamlet, folder, 5, "considerate", 0).entries
+    first = considered.filter(kind="message")["day"].min()
+    until = scenario.days if first is None else int(np.asarray(first))
+    assert silent.filter(silent["day"] < until).equals(considered.filter(considered["day"] < until))

@@ -1,0 +1,88 @@
+import pytest
+
+from regulars.errors import RegularsError, SettingError
+from regulars.market import arms, run
+from regulars.report.metrics import summary
+from regulars.settings import SweepSettings
+
+
+@pytest.fixture(scope="module")
+def three(scenario):
+    return scenario.changed(policies=("silence", "blast", "considerate"), worlds=2, days=30)
+
+
+@pytest.fixture(scope="module")
+def results(three, hamlet):
+    return run.simulate(three, place=hamlet, threads=1)
+
+
+def test_the_same_seed_gives_the_same_state_with_one_and_with_two_threads(three, hamlet, results):
+    again = run.simulate(three, place=hamlet, threads=2)
+    assert again.about["state_hash"] == results.about["state_hash"]
+    assert again.totals.equals(results.totals)
+
+
+def test_another_seed_gives_another_state(three, hamlet, results):
+    other = run.simulate(three.changed(seed=8), place=hamlet, threads=2)
+    assert other.about["state_hash"] != results.about["state_hash"]
+
+
+def test_one_json_object_tells_what_was_asked_for(results):
+    told = summary(results)
+    assert {"scenario", "seed", "days", "consumers", "worlds", "state_hash", "wall_s", "arms"} <= told.keys()
+    assert [arm["policy"] for arm in told["arms"]] == ["silence", "blast", "considerate"]
+    for arm in told["arms"]:
+        assert sum(arm["verdicts"].values()) == pytest.approx(1)
+        assert arm["profit"]["low"] <= arm["profit"]["mean"] <= arm["profit"]["high"]
+
+
+def test_silence_contacts_nobody_and_is_the_baseline(results):
+    silence = results.totals.filter(arm="silence")
+    assert silence.filter(metric="contacts")["value"].sum() == 0
+    assert silence.filter(metric="trips")["value"].sum() > 0
+
+
+def test_a_stopped_run_goes_on_where_it_was(three, hamlet, tmp_path, results):
+    told = 0
+
+    def stop(begun, planned):
+        nonlocal told
+        told += 1
+        if sum(days == total for _, days, total in begun) >= 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt) as stopped:
+        run.simulate(three, place=hamlet, folder=tmp_path, threads=1, progress=stop)
+    partial = stopped.value.args[0]
+    kept = list((tmp_path / run.ARMS).glob("*.npz"))
+    assert 0 < partial.about["finished"] == len(kept) < partial.about["planned"]
+    stamps = {path: path.stat().st_mtime_ns for path in kept}
+    whole = run.simulate(three, place=hamlet, folder=tmp_path, threads=1)
+    assert whole.about["state_hash"] == results.about["state_hash"]
+    assert all(path.stat().st_mtime_ns == stamp for path, stamp in stamps.items())
+
+
+def test_a_damaged_finished_arm_says_what_to_do(three, hamlet, tmp_path):
+    one = three.changed(policies=("silence",), worlds=1)
+    run.simulate(one, place=hamlet, folder=tmp_path, threads=1)
+    (path,) = (tmp_path / run.ARMS).glob("*.npz")
+    path.write_bytes(path.read_bytes()[:1000])
+    with pytest.raises(RegularsError, match="Delete it"):
+        run.simulate(one, place=hamlet, folder=tmp_path, threads=1)
+
+
+def test_sweeps_name_their_arms_and_stay_out_of_the_ranking(scenario):
+    swept = scenario.changed(
+        policies=("considerate", "harvest"),
+        worlds=3,
+        sweep=SweepSettings(frequency=(0.0, 7.0), priors=("creep_pull",), worlds=1),
+    )
+    tasks = arms.tasks(swept)
+    assert sum(task.arm.group == "arms" for task in tasks) == 6
+    assert {task.arm.name for task in tasks if task.arm.group == "frequency"} == {"considerate@0", "considerate@7"}
+    assert sum(task.arm.group == "prior" for task in tasks) == 4
+
+
+def test_an_unknown_policy_is_named_before_anything_runs(scenario, hamlet):
+    with pytest.raises(SettingError, match="considerate"):
+        run.simulate(scenario.changed(policies=("considerat",)), place=hamlet, threads=1)

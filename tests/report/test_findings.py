@@ -1,0 +1,114 @@
+"""Claims about what a run says: the headline and the warnings."""
+
+import json
+
+import pytest
+
+from regulars.report import Results, headline, summary, warnings
+
+
+def _arms(**profits):
+    return {
+        policy: {"profit": values, "base_value": [0.0] * len(values)} for policy, values in profits.items()
+    }
+
+
+def test_it_is_said_when_considerate_does_not_lead(totals):
+    run = totals(_arms(considerate=[100, 100, 100, 100], harvest=[103, 103.5, 102.5, 103]))
+    assert warnings(run)[0] == (
+        "Considerate does not lead by first-year profit: harvest earns 3.0% more, ahead in all 4 worlds."
+    )
+
+
+def test_it_is_said_when_considerate_leads_but_not_surely(totals):
+    run = totals(_arms(considerate=[100, 100, 100, 110], harvest=[101, 101, 101, 90]))
+    assert "leads by first-year profit, but not surely" in warnings(run)[0]
+    assert "in 1 of 4 worlds" in warnings(run)[0]
+
+
+def test_nothing_is_said_of_the_ranking_when_considerate_surely_leads(totals):
+    run = totals(_arms(considerate=[100, 101, 102, 103], harvest=[90, 91, 92, 94]))
+    assert not any("Considerate" in warning for warning in warnings(run))
+
+
+def test_it_is_said_which_prior_turns_the_ranking(run):
+    said = [warning for warning in warnings(run) if "turns with" in warning]
+    assert any("creep_pull" in warning and "considerate leads at 0.6" in warning for warning in said)
+
+
+def test_it_is_said_when_no_prior_was_swept(totals):
+    assert any("not swept" in warning for warning in warnings(totals(_arms(a=[1, 2, 3, 4]))))
+
+
+def test_it_is_said_when_the_best_frequency_lies_at_an_end(totals):
+    arms = totals(_arms(silence=[0, 0]))
+    sweep = {f"blast@{n}": {"profit": [n, n]} for n in (1, 2, 3)}
+    run = totals(sweep, "frequency", {f"blast@{n}": ("per_week", float(n)) for n in (1, 2, 3)}, more=arms)
+    assert any("highest at the most contacts tried, 3 a week" in warning for warning in warnings(run))
+
+
+@pytest.mark.parametrize(("worlds", "said"), [(1, "only one world"), (2, "only 2 worlds")])
+def test_few_worlds_are_named(make, worlds, said):
+    assert any(said in warning.lower() for warning in warnings(make(worlds=worlds, consumers=40)))
+
+
+def test_an_arm_that_was_stopped_early_is_named(totals):
+    run = totals({"a": {"profit": [1, 2, 3, 4]}, "b": {"profit": [1, 2]}})
+    assert any("B was lived in 2 of 4 worlds only" in warning for warning in warnings(run))
+
+
+def test_the_headline_names_who_earns_most_and_who_is_worth_most(run):
+    title = headline(run).title
+    assert title.startswith("Harvest is ahead in the first year, but not surely;")
+    assert title.endswith("considerate leads once the customers who remain are counted")
+
+
+def test_the_headline_is_plain_when_one_policy_leads_in_all(make):
+    assert headline(make(worlds=4, leader="considerate")).title.startswith(
+        "Considerate earns most in the first year"
+    )
+
+
+def test_the_lede_says_how_sure_and_who_burns_permission(run):
+    first, *_, last = headline(run).lede
+    assert "of 6 worlds" in first
+    assert "95% interval" in first
+    assert "blast burns the most permission" in last
+
+
+def test_a_run_without_arms_says_so(totals):
+    run = totals({"blast@2": {"profit": [1.0]}}, "frequency", {"blast@2": ("per_week", 2.0)})
+    assert headline(run).title == "Nothing was lived"
+    assert json.dumps(summary(run), allow_nan=False)
+
+
+def test_what_the_run_says_of_itself_is_warned_of(run):
+    about = dict(run.about) | {
+        "finished": 3,
+        "planned": 9,
+        "ablate": ["irritation"],
+        "pinned": {"theta": 0.5},
+    }
+    said = " ".join(warnings(Results(run.totals, about=about)))
+    assert "The run was stopped: 3 of 9 arms were finished." in said
+    assert "Taken out of the consumers in this run: irritation." in said
+    assert "Pinned, the same in every world: theta at 0.5." in said
+
+
+def test_a_run_of_ninety_days_does_not_speak_of_a_year(totals):
+    run = totals(_arms(considerate=[1, 1], harvest=[2, 2]), days=90)
+    words = " ".join([headline(run).title, *headline(run).lede, *warnings(run)])
+    assert "90 days" in words
+    assert "year" not in words
+
+
+def test_it_is_said_when_another_policy_surely_keeps_more_within_reach(totals):
+    base = {"profit": [5, 5, 5], "contacts": [9, 9, 9], "consumers": [100, 100, 100]}
+    run = totals(
+        {"considerate": base | {"reachable": [80, 81, 82]}, "history": base | {"reachable": [90, 92, 94]}}
+    )
+    assert any("history keeps 92%, considerate 81%" in warning for warning in warnings(run))
+    close = totals(
+        {"considerate": base | {"reachable": [80, 81, 82]}, "history": base | {"reachable": [81, 80, 83]}}
+    )
+    assert not any("within reach" in warning for warning in warnings(close))

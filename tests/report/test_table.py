@@ -1,0 +1,46 @@
+"""Claims about the ranking in a terminal."""
+
+import pytest
+
+from regulars.report import text
+from regulars.report.table import DASH, rows
+
+
+def test_the_table_fits_eighty_columns(run):
+    lines = text(run, width=80).splitlines()
+    assert max(map(len, lines)) <= 80
+    assert not any("…" in line for line in lines)
+
+
+@pytest.mark.parametrize("kind", ["run", "market"])
+def test_every_policy_stands_in_both_tables_in_the_order_of_profit(kind, request):
+    run = request.getfixturevalue(kind)
+    names = [row.name for row in rows(run)]
+    lines = text(run, width=100).splitlines()
+    heads = [i for i, line in enumerate(lines) if line.startswith(("Money", "Permission"))]
+    for head in heads:
+        below = [line for line in lines[head + 1 :] if any(line.startswith(f"{name} ") for name in names)]
+        assert [
+            name for line in below[: len(names)] for name in names if line.startswith(f"{name} ")
+        ] == names
+
+
+def test_the_warnings_stand_under_the_table(run):
+    said = " ".join(text(run).split())
+    assert said.index("Permission") < said.index("! Considerate does not lead by first-year profit")
+
+
+def test_holds_counts_the_worlds_ahead_of_the_row_below(totals):
+    run = totals({"a": {"profit": [5, 1, 9]}, "b": {"profit": [4, 2, 3]}})
+    assert [row.holds for row in rows(run)] == ["2 of 3", DASH]
+
+
+def test_one_world_has_no_interval(make):
+    run = make(worlds=1, sweeps=False, consumers=40)
+    assert all(row.profit_range == DASH and row.profit_margin[1] == "" for row in rows(run))
+    assert "no interval can be given" in " ".join(text(run).split())
+
+
+def test_silence_contacts_nobody(run):
+    silence = rows(run)[-1]
+    assert (silence.name, silence.contacts, silence.verdicts["ignored"]) == ("silence", DASH, DASH)

@@ -1,0 +1,335 @@
+"""Claims that hold for every policy: a new one is one file, one line in the registry, and then these."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from regulars.errors import RegularsError, SettingError
+from regulars.retail import policies
+from regulars.retail.contact_rules import ContactRules
+from regulars.retail.decision import take
+from regulars.retail.predicted_verdict import label
+from regulars.retail.record import SCOPE_FIELDS
+from regulars.terms import Basis, OfferKind, Purpose, Scope, Verdict
+
+EVERY = policies.names()
+HONEST = tuple(name for name in EVERY if not policies.make(name).covert)
+FREQUENT = ("blast", "purchases", "demographics", "harvest", "considerate")
+
+
+def same(one, other):
+    return all(np.array_equal(a, b) for a, b in zip(one, other, strict=True))
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_a_customer_decided_alone_gets_what_she_gets_in_the_crowd(shop, run, name):
+    crowd = shop(name, everything=False)
+    run(crowd, 0, 10)
+    for day in (10, 11, 12):
+        alone = [crowd.subset([row]) for row in range(0, 120, 7)]
+        together = crowd.decide(day)
+        for row, one in zip(range(0, 120, 7), alone, strict=True):
+            mine = take(together, together.customer == row)
+            hers = one.decide(day)
+            assert same(mine._replace(customer=np.zeros_like(mine.customer)), hers)
+        crowd.learn(day)
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_the_order_and_company_of_rows_change_nothing(shop, run, name):
+    made = shop(name)
+    run(made, 0, 6)
+    rows = np.random.default_rng(0).permutation(120)[:70]
+    straight = made.decide(6, np.sort(rows), send=False)
+    mixed = made.decide(6, rows, send=False)
+    assert same(take(mixed, np.argsort(mixed.number)), take(straight, np.argsort(straight.number)))
+
+
+@pytest.mark.parametrize("name", [name for name in HONEST if name != "silence"])
+@given(seed=st.integers(0, 2**32 - 1), day=st.integers(8, 14))
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_withheld_field_changes_nothing_to_the_byte(shop, name, seed, day):
+    made = _standing(shop, name)
+    rng = np.random.default_rng(seed)
+    one, other = made.copy(), made.copy()
+    for scope, fields in SCOPE_FIELDS.items():
+        purpose = Purpose.CONTACT if scope == Scope.CONTACT else Purpose.PERSONALIZE
+        # What she lets be measured may teach; what she lets be used for nothing may not even do that.
+        withheld = other.consent.bits[:, scope] >> purpose & 1 == 0
+        for field in fields:
+            column = getattr(other.record, field)
+            noise = rng.integers(0, 256, column[withheld].nbytes, dtype=np.uint8)
+            column[withheld] = noise.view(column.dtype).reshape(column[withheld].shape)
+    for later in range(day, day + 3):
+        assert same(one.decide(later), other.decide(later))
+        one.learn(later)
+        other.learn(later)
+    for key, value in one.ledger.arrays().items():
+        assert value.tobytes() == other.ledger.arrays()[key].tobytes()
+    for key, value in one.snapshot().items():
+        assert value.tobytes() == other.snapshot()[key].tobytes(), key
+
+
+_MADE: dict[str, object] = {}
+
+
+def _standing(shop, name):
+    """Made once for all examples; each example works on copies."""
+    if name not in _MADE:
+        made = shop(name, everything=False)
+        rng = np.random.default_rng(2)
+        made.consent.bits[rng.random(made.consent.bits.shape) < 0.3] = 0
+        for day in range(8):
+            made.decide(day)
+            made.learn(day)
+        _MADE[name] = made
+    return _MADE[name]
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_no_offer_is_expired_or_unknown(shop, run, name):
+    made = shop(name)
+    offers = made.catalog.offers
+    for day, decided in enumerate(run(made, 0, 40)):
+        stands = decided.offer[decided.offer >= 0]
+        assert (offers.first_day[stands] <= day).all()
+        assert (offers.last_day[stands] >= day).all()
+        assert (decided.last_day >= day).all()
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_what_is_sold_out_is_not_offered(shop, name):
+    made = shop(name)
+    nothing = np.zeros(200, bool)
+    for day in range(12):
+        decided = made.decide(day, in_stock=nothing)
+        kinds = made.catalog.offers.kind[decided.offer[decided.offer >= 0]]
+        assert (kinds == OfferKind.DEAL).all()  # a deal of this catalog names no product
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_an_unliked_category_is_not_heard_of_again(shop, name):
+    made = shop(name, rules=ContactRules(unlike_days=30))
+    first = made.decide(10) if name == "history" else next(d for day in range(9) if len((d := made.decide(day)).number))\
+        if name != "silence" else made.decide(0)
+    m = len(first.number)
+    made.react(10, first, np.full(m, 1 << 4, np.uint16), np.full(m, 2, np.uint8))
+    unliked = set(zip(first.customer.tolist(), first.category.tolist(), strict=True))
+    for day in range(11, 40):
+        now = made.decide(day)
+        assert not unliked & set(zip(now.customer.tolist(), now.category.tolist(), strict=True))
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_who_left_every_channel_hears_nothing(shop, name):
+    made = shop(name)
+    made.record.optin[::2] = 0
+    for day in range(14):
+        assert (made.decide(day).customer % 2 == 1).all()
+
+
+@pytest.mark.parametrize("name", FREQUENT)
+@pytest.mark.parametrize("per_week", [0, 0.5, 1, 3, 7, 10, 14])
+def test_nobody_hears_more_than_per_week_says(shop, name, per_week):
+    made = shop(name, per_week=per_week)
+    days = []
+    for day in range(35):
+        decided = made.decide(day)
+        days.append(np.bincount(decided.customer, minlength=120))
+        pairs = set(zip(decided.customer.tolist(), decided.channel.tolist(), strict=True))
+        assert len(pairs) == len(decided.number), "two messages on one channel on one day"
+    counts = np.array(days)
+    rolling = np.array([counts[max(0, day - 6) : day + 1].sum(0) for day in range(35)])
+    assert rolling.max() <= np.ceil(per_week)
+    assert counts.max() <= (2 if per_week > 7 else 1)
+    if name != "considerate":
+        assert counts.sum() == 120 * int(per_week * 5)
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_predicted_verdicts_are_probabilities(shop, run, name):
+    for decided in run(shop(name), 0, 12):
+        assert np.allclose(decided.predicted.sum(1), 1, atol=1e-5)
+        assert (decided.propensity > 0).all() and (decided.propensity <= 1).all()
+
+
+@pytest.mark.parametrize("name", HONEST)
+def test_an_honest_policy_uses_only_scopes_that_it_declared(name, shop, run):
+    made = shop(name)
+    run(made, 0, 8)
+    declared = {Scope.CONTACT, *made.policy.scopes}
+    used = made.ledger.arrays()["uses"][Purpose.PERSONALIZE].sum(0)
+    assert {scope for scope in Scope if used[scope]} <= declared
+    assert not made.ledger.arrays()["covert"].any()
+
+
+def test_considerate_sends_nothing_that_it_does_not_predict_compelling(shop, run):
+    made = shop("considerate", everything=False, per_week=14)
+    sent = 0
+    for day in range(45):
+        decided = run(made, day, day + 1)[0]
+        sent += len(decided.number)
+        assert (label(decided.predicted, made.policy.settings.prices) == Verdict.COMPELLING).all()
+    assert sent > 100
+
+
+def test_considerate_puts_wishes_first(shop):
+    made = shop("considerate", epsilon=0.0)
+    decided = made.decide(0)
+    rows = np.arange(0, 120, 5)
+    wished = dict(zip(rows.tolist(), (rows % 24).tolist(), strict=True))
+    today = made.today(0)
+    told = 0
+    for who, category, basis in zip(decided.customer, decided.category, decided.basis, strict=True):
+        if int(who) in wished and today.offer[wished[int(who)]] >= 0:
+            told += 1
+            assert (category, basis) == (wished[int(who)], Basis.TOLD)
+    assert told > 5
+
+
+def test_considerate_asks_for_wishes_as_a_bargain_and_seldom(shop):
+    made = shop("considerate")
+    made.consent.bits[:, Scope.STATED] = 0
+    asked = np.zeros((56, 120), int)
+    for day in range(56):
+        decided = made.decide(day)
+        asks = decided.asks == Scope.STATED
+        assert (decided.exchange[asks] > 0).all()
+        asked[day, decided.customer[asks]] = 1
+        made.learn(day)
+    assert 1 <= asked.sum(0).max() <= 2
+    assert all((np.diff(np.flatnonzero(days)) >= 28).all() for days in asked.T)
+
+
+def test_considerate_explores_with_the_propensity_it_states(shop):
+    made = shop("considerate", epsilon=0.3, per_week=14)
+    best, chances = [], []
+    for day in range(40):
+        decided = made.decide(day)
+        first = decided.number & 255 == 0
+        chances.extend(decided.propensity[first & (decided.reason != 0)].tolist())
+    values, counts = np.unique(np.round(chances, 6), return_counts=True)
+    best = {round(1 - 0.3 + 0.3 / 3, 6): 3, round(0.3 / 3, 6): 3}
+    of_three = {value: count for value, count in zip(values, counts, strict=True) if round(value, 6) in best}
+    share = of_three[round(0.1, 6)] / sum(of_three.values())
+    assert abs(share - 0.2) < 0.05  # two of three choices at 0.1 each
+
+
+def test_blast_uses_nothing_about_anybody(shop):
+    decided = shop("blast").decide(1)
+    assert (decided.basis == Basis.NOTHING).all() and not decided.scopes.any()
+    assert len(np.unique(decided.category)) == 1
+
+
+def test_purchases_offers_what_she_bought(shop):
+    made = shop("purchases")
+    decided = made.decide(1)
+    assert (made.record.bought[decided.customer, decided.category] > 0).all()
+
+
+def test_demographics_tells_people_apart_and_falls_back_on_what_is_popular(shop, run):
+    made = shop("demographics")
+    run(made, 0, 22)
+    decided = made.decide(22)
+    known = made.record.age[decided.customer] != 255
+    assert len(np.unique(decided.category[known])) > 1
+    assert (decided.basis[~known] == Basis.NOTHING).all()
+
+
+def test_harvest_is_refused_to_an_honest_retailer(shop):
+    made = shop("harvest")
+    with pytest.raises(RegularsError, match="honours_consent=False"):
+        type(made)(made.policy, made.catalog, made.record, made.consent)
+
+
+def test_harvest_leaves_covert_entries(shop, run):
+    made = shop("harvest", everything=False)
+    run(made, 0, 8)
+    covert = made.ledger.arrays()["covert"]
+    withheld = made.consent.bits >> Purpose.PERSONALIZE & 1 == 0
+    assert covert[:, Scope.PURCHASES][withheld[:, Scope.PURCHASES]].any()
+    assert not covert[:, Scope.PURCHASES][~withheld[:, Scope.PURCHASES]].any()
+
+
+def test_history_sends_what_was_sent(shop):
+    made = shop("history")
+    s = made.policy.settings
+    for day in range(60):
+        decided = made.decide(day)
+        meant = s.day == day
+        assert sorted(zip((decided.customer + 1000).tolist(), decided.offer.tolist(), strict=True)) == sorted(
+            zip(s.customer[meant].tolist(), s.offer[meant].tolist(), strict=True)
+        )
+
+
+def test_a_name_that_is_almost_right_gets_a_hint():
+    with pytest.raises(SettingError, match="Did you mean 'considerate'"):
+        policies.make("considrate")
+    with pytest.raises(SettingError, match="Did you mean 'per_week'"):
+        policies.make("blast", perweek=3)
+    with pytest.raises(SettingError, match="Take 0 to 14"):
+        policies.make("blast", per_week=15)
+
+
+MINE = """
+import numpy as np
+from dataclasses import dataclass
+from regulars.retail.decision import propose
+from regulars.retail.policies import Policy
+
+@dataclass(frozen=True)
+class Choice:
+    category: int = 3
+
+class Mine(Policy):
+    name = "mine"
+    Settings = Choice
+
+    def decide(self, view, today, draws):
+        return propose(view, today, np.arange(len(view.row)), np.full(len(view.row), self.settings.category))
+
+class Broken:
+    pass
+"""
+
+
+def test_a_policy_of_ones_own_loads_and_runs(shop, tmp_path: Path):
+    file = tmp_path / "mine.py"
+    file.write_text(MINE)
+    category = int(shop("blast").today(0).order[0])
+    made = shop(policy=policies.load(f"{file}:Mine", category=category))
+    decided = made.decide(0)
+    assert len(decided.number) == 120 and (decided.category == category).all()
+
+
+def test_a_broken_file_says_what_is_wrong(tmp_path: Path):
+    file = tmp_path / "mine.py"
+    file.write_text(MINE)
+    with pytest.raises(SettingError, match="Did you mean 'Mine'"):
+        policies.load(f"{file}:Mina")
+    with pytest.raises(SettingError, match=r"has no decide\(view, today, draws\)"):
+        policies.load(f"{file}:Broken")
+    with pytest.raises(SettingError, match="is not there"):
+        policies.load(f"{tmp_path}/other.py:Mine")
+    with pytest.raises(SettingError, match="names no class"):
+        policies.load(str(file))
+    with pytest.raises(SettingError, match="no setting 'categori'"):
+        policies.load(f"{file}:Mine", categori=1)
+    file.write_text("1 / 0")
+    with pytest.raises(RegularsError, match="ZeroDivisionError"):
+        policies.load(f"{file}:Mine")
+
+
+def test_a_policy_that_lies_about_offers_is_stopped(shop, tmp_path: Path):
+    file = tmp_path / "liar.py"
+    file.write_text(MINE.replace("return propose(", "d = propose(").replace(
+        "self.settings.category))", "self.settings.category)); d.offer[:] = 0; d.channel[::2] = 2; return d"
+    ))
+    category = int(shop("blast").today(20).order[0])
+    made = shop(policy=policies.load(f"{file}:Mine", category=category))
+    assert len(made.decide(20).number) == 0  # offer 0 ended on day 0
