@@ -138,7 +138,9 @@ def made_town(habits: Habits, demand: Demand | None = None, retailers: int = 1, 
     return Town(habits, tables, needs, empty_hands(len(habits.consumer), retailers), PERSUASION)
 
 
-def tell(town: Town, consumer: Any, category: int, day: int = 0, offer: int = -1, saving: float = 0.0) -> None:
+def tell(
+    town: Town, consumer: Any, category: int, day: int = 0, offer: int = -1, saving: float = 0.0
+) -> None:
     """Put a message into the first slot of some hands."""
     town.hand.category[consumer, 0, 0] = category
     town.hand.day[consumer, 0, 0] = day

@@ -33,7 +33,9 @@ def pulled(attraction: Attraction, retailer: int, by: float) -> Attraction:
     return attraction._replace(pull=pull)
 
 
-@pytest.mark.parametrize(("inside", "shares"), [(1.0, (1.0,)), (0.4, (1.0,)), (0.4, (0.7, 0.3)), (0.8, (0.2,) * 5)])
+@pytest.mark.parametrize(
+    ("inside", "shares"), [(1.0, (1.0,)), (0.4, (1.0,)), (0.4, (0.7, 0.3)), (0.8, (0.2,) * 5)]
+)
 def test_at_rest_the_fitted_rate_comes_out(inside, shares):
     went, _ = trips(at_rest(N, inside, shares))
     expected = 1 - np.exp(-0.1)

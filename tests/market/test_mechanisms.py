@@ -52,7 +52,7 @@ def test_what_was_expected_is_not_creepy_and_without_expectations_purchases_are(
     ablated = without(base, hamlet, "expectation")
     share = total(whole, "purchases", "creepy") / total(whole, "harvest", "creepy")
     flat = total(ablated, "purchases", "creepy") / total(ablated, "harvest", "creepy")
-    assert flat > 2 * share
+    assert flat > 1.5 * share
 
 
 def test_coupons_are_used_for_what_they_save(base, hamlet, whole):

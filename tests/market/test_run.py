@@ -30,7 +30,7 @@ def test_another_seed_gives_another_state(three, hamlet, results):
 def test_one_json_object_tells_what_was_asked_for(results):
     told = summary(results)
     assert {"scenario", "seed", "days", "consumers", "worlds", "state_hash", "wall_s", "arms"} <= told.keys()
-    assert [arm["policy"] for arm in told["arms"]] == ["silence", "blast", "considerate"]
+    assert {arm["policy"] for arm in told["arms"]} == {"silence", "blast", "considerate"}
     for arm in told["arms"]:
         assert sum(arm["verdicts"].values()) == pytest.approx(1)
         assert arm["profit"]["low"] <= arm["profit"]["mean"] <= arm["profit"]["high"]

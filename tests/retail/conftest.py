@@ -11,7 +11,8 @@ import pytest
 from regulars.draws import stream
 from regulars.retail import catalog as catalogs
 from regulars.retail import consent as consents
-from regulars.retail import policies, record as records
+from regulars.retail import policies
+from regulars.retail import record as records
 from regulars.retail.contact_rules import ContactRules
 from regulars.retail.retailer import Retailer
 from regulars.terms import NONE, Lines, OfferKind, Offers, Scope, empty_lines
@@ -113,9 +114,7 @@ def retailer(
         consent.bits[:, Scope.CONTACT] = np.where(rng.random(CUSTOMERS) < 0.9, consents.USUAL, 0)
     if policy is None:
         policy = policies.make(name, **(sent(of) if name == "history" and not settings else settings))
-    made = Retailer(
-        policy, of, record, consent, rules, ledger, stream(5), honours_consent=not policy.covert
-    )
+    made = Retailer(policy, of, record, consent, rules, ledger, stream(5), honours_consent=not policy.covert)
     for day in range(-warm, 0):
         bought, n = lines(day)
         made.purchased(day, bought, n)

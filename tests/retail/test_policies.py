@@ -115,8 +115,13 @@ def test_what_is_sold_out_is_not_offered(shop, name):
 @pytest.mark.parametrize("name", EVERY)
 def test_an_unliked_category_is_not_heard_of_again(shop, name):
     made = shop(name, rules=ContactRules(unlike_days=30))
-    first = made.decide(10) if name == "history" else next(d for day in range(9) if len((d := made.decide(day)).number))\
-        if name != "silence" else made.decide(0)
+    first = (
+        made.decide(10)
+        if name == "history"
+        else next(d for day in range(9) if len((d := made.decide(day)).number))
+        if name != "silence"
+        else made.decide(0)
+    )
     m = len(first.number)
     made.react(10, first, np.full(m, 1 << 4, np.uint16), np.full(m, 2, np.uint8))
     unliked = set(zip(first.customer.tolist(), first.category.tolist(), strict=True))
@@ -327,9 +332,12 @@ def test_a_broken_file_says_what_is_wrong(tmp_path: Path):
 
 def test_a_policy_that_lies_about_offers_is_stopped(shop, tmp_path: Path):
     file = tmp_path / "liar.py"
-    file.write_text(MINE.replace("return propose(", "d = propose(").replace(
-        "self.settings.category))", "self.settings.category)); d.offer[:] = 0; d.channel[::2] = 2; return d"
-    ))
+    file.write_text(
+        MINE.replace("return propose(", "d = propose(").replace(
+            "self.settings.category))",
+            "self.settings.category)); d.offer[:] = 0; d.channel[::2] = 2; return d",
+        )
+    )
     category = int(shop("blast").today(20).order[0])
     made = shop(policy=policies.load(f"{file}:Mine", category=category))
     assert len(made.decide(20).number) == 0  # offer 0 ended on day 0

@@ -455,14 +455,11 @@ def promotion(week, product, store, deal, response, aisle):
         bit = np.int64(shelf.store_bit[store])
         if bit >= 0:
             shift = np.uint64(bit & 63)
-            on_display = (shelf.display[placed, bit >> 6] >> shift) & np.uint64(1) != 0
-            in_mailer = (shelf.mailer[placed, bit >> 6] >> shift) & np.uint64(1) != 0
-            if on_display:
-                level += response[1] + response[3] * x
-            if in_mailer:
-                level += response[5] + response[2] * x
-            if on_display and in_mailer:
-                level += response[4] + response[6] * x
+            display = np.float64((shelf.display[placed, bit >> 6] >> shift) & np.uint64(1))
+            mailer = np.float64((shelf.mailer[placed, bit >> 6] >> shift) & np.uint64(1))
+            # Products instead of branches: which of them it is, nobody can predict.
+            level += display * (response[1] + response[3] * x) + mailer * (response[5] + response[2] * x)
+            level += display * mailer * (response[4] + response[6] * x)
     return 1.0 if level == 0.0 else draws.exp(deal * level)
 
 

@@ -30,17 +30,19 @@ Progress = Callable[[str, float], None]
 
 CALIBRATE_ROUNDS = 4
 
-#: Where each part of Habits and Demand comes from: ``fitted`` to a household's own purchases or to all of them,
-#: ``calibrated`` further by simulating and matching, ``given`` by an earlier study of the default panel, ``told`` by
-#: the source.
+#: Where each part of Habits and Demand comes from: ``fitted`` to a household's own purchases or to all of them;
+#: ``calibrated`` further by simulating and matching; ``given`` by an earlier study of the default panel; ``told``
+#: by the source.
 ORIGIN = {
-    "fitted": (
-        "trip_dow trip_class gap_power size_cdf row_category row_interval row_units product loyalty deal private "
-        "tier store store_cdf novelty coupon week_trips week_category size_factor entry entry_units"
-    ).split(),
-    "calibrated": (
-        "trip_rate row_rate row_explore row_lines gap_hazard age_hazard drift_sigma size_scale"
-    ).split(),
+    "fitted": [
+        *("trip_dow", "trip_class", "gap_power", "size_cdf", "row_category", "row_interval", "row_units"),
+        *("product", "loyalty", "deal", "private", "tier", "store", "store_cdf", "novelty", "coupon"),
+        *("week_trips", "week_category", "size_factor", "entry", "entry_units"),
+    ],
+    "calibrated": [
+        *("trip_rate", "row_rate", "row_explore", "row_lines"),
+        *("gap_hazard", "age_hazard", "drift_sigma", "size_scale"),
+    ],
     "given": ["response"],
     "told": ["age", "income", "kids", "household_size"],
 }

@@ -44,7 +44,8 @@ def live(
     Returns
     -------
     polars.DataFrame
-        household (row of the population), day, week, store, product, category, units, cents
+        household (row of the population), day, week, store, product, category, units, cents;
+        sorted by household and day
     """
     if len(shelf.category_ptr) - 1 != len(population.demand.entry):
         raise ShapeError(
@@ -55,9 +56,11 @@ def live(
     workers = min(threads or os.cpu_count() or 1, max(1, len(population) // 50))
     parts = np.array_split(np.arange(len(population)), workers)
     if workers == 1:
-        return _live(population, aisle, parts[0], key, warm_up)
-    with ThreadPoolExecutor(workers) as pool:
-        return pl.concat(pool.map(lambda part: _live(population, aisle, part, key, warm_up), parts))
+        lived = _live(population, aisle, parts[0], key, warm_up)
+    else:
+        with ThreadPoolExecutor(workers) as pool:
+            lived = pl.concat(pool.map(lambda part: _live(population, aisle, part, key, warm_up), parts))
+    return lived.sort("household", "day", maintain_order=True)
 
 
 def _live(

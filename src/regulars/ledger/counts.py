@@ -32,9 +32,7 @@ class Counts:
         self.value_cents = np.zeros(customers, np.int64)
         self.changes = np.zeros(customers, np.uint32)
 
-    def used(
-        self, day: int, rows: I32, present: U8, covert: U8, purpose: Purpose, context: str
-    ) -> None:
+    def used(self, day: int, rows: I32, present: U8, covert: U8, purpose: Purpose, context: str) -> None:
         """Count each opened scope; see :class:`regulars.ledger.Ledger`."""
         _used(self.uses, self.covert, rows, present, covert, int(purpose))
 

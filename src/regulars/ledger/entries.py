@@ -1,4 +1,4 @@
-"""The full ledger of a few customers: one entry each use, chained by hashes so that none can be changed unseen."""
+"""The full ledger of a few customers: one entry each use, chained so that none can be changed unseen."""
 
 from __future__ import annotations
 
@@ -64,9 +64,7 @@ class Entries:
     def __init__(self, customers: int) -> None:
         self.of: list[list[Entry]] = [[] for _ in range(customers)]
 
-    def used(
-        self, day: int, rows: I32, present: U8, covert: U8, purpose: Purpose, context: str
-    ) -> None:
+    def used(self, day: int, rows: I32, present: U8, covert: U8, purpose: Purpose, context: str) -> None:
         """One entry for each customer whose scopes were opened; see :class:`regulars.ledger.Ledger`."""
         for row, opened, hidden in zip(rows.tolist(), present, covert, strict=True):
             scopes = _scopes(opened)
@@ -93,7 +91,9 @@ class Entries:
         columns = (rows.tolist(), scope.tolist(), purposes.tolist(), granted.tolist())
         for row, which, bits, yes in zip(*columns, strict=True):
             names = tuple(purpose.name for purpose in Purpose if bits >> purpose & 1)
-            self._append(row, day, Kind.GRANTED if yes else Kind.WITHDRAWN, (Scope(which).name,), names, (), "")
+            self._append(
+                row, day, Kind.GRANTED if yes else Kind.WITHDRAWN, (Scope(which).name,), names, (), ""
+            )
 
     def subset(self, rows: I64) -> Self:
         """The entries of these customers only."""
@@ -108,7 +108,9 @@ class Entries:
     def arrays(self) -> dict[str, NDArray[Any]]:
         """The last link of each chain: equal links mean equal accounts."""
         links = [entries[-1].chain if entries else "" for entries in self.of]
-        return {"chain": np.array([list(bytes.fromhex(link.zfill(2 * DIGEST_BYTES))) for link in links], np.uint8)}
+        return {
+            "chain": np.array([list(bytes.fromhex(link.zfill(2 * DIGEST_BYTES))) for link in links], np.uint8)
+        }
 
     def _append(
         self,

@@ -25,9 +25,7 @@ class Kind(enum.IntEnum):
 class Ledger(Protocol):
     """An append-only account by customer row."""
 
-    def used(
-        self, day: int, rows: I32, present: U8, covert: U8, purpose: Purpose, context: str
-    ) -> None:
+    def used(self, day: int, rows: I32, present: U8, covert: U8, purpose: Purpose, context: str) -> None:
         """Scopes were opened.
 
         Parameters

@@ -20,7 +20,7 @@ from regulars.consumers.town import Town as People
 from regulars.market import shops as opening
 from regulars.market import stock, tally, weather
 from regulars.market.arms import Arm, Task
-from regulars.market.outcome import Outcome, state_hash
+from regulars.market.outcome import Learned, Outcome, state_hash
 from regulars.market.town import Town
 from regulars.retail.decision import Decisions
 from regulars.retail.retailer import Retailer
@@ -235,12 +235,11 @@ def live(
 ) -> Outcome:
     """Live one arm in one world from day 0 to the end; ``tell`` hears how many days are lived."""
     life = Life(scenario, place, task.world, task.arm, warm)
-    learned: dict[str, list[NDArray[Any]]] = {}
+    learned = Learned()
     for day in range(scenario.days):
         if task.arm.group == "arms":
             for r, shop in enumerate(life.shops):
-                for name, array in shop.snapshot().items():
-                    learned.setdefault(f"{r}.{name}", []).append(array)
+                learned.note(r, day, shop.in_common())
         life.live(day)
         if day % 7 == 6 or day == scenario.days - 1:
             life.close_week(day)
@@ -251,7 +250,7 @@ def live(
         scenario.days,
         state_hash(life.arrays()),
         closing(life, warm),
-        {name: np.stack(arrays) for name, arrays in learned.items()},
+        learned.arrays(),
     )
 
 

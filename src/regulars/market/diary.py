@@ -129,16 +129,14 @@ def replay_one(scenario: Scenario, place: Town, folder: Path, row: int, arm: str
         )
     lived = outcome.load(path)
     alone = only(place, row)
+    learned = outcome.Learned(lived.learned)
     began = time.perf_counter()
     warm = day.warm_up(scenario, alone, world)
     life = day.Life(scenario, alone, world, task.arm, warm)
     entries: dict[str, list[Any]] = {name: [] for name in _SCHEMA}
     for today in range(scenario.days):
         for r, shop in enumerate(life.shops):
-            prefix = f"{r}."
-            shop.restore(
-                {name[len(prefix) :]: rows[today] for name, rows in lived.learned.items() if name.startswith(prefix)}
-            )
+            shop.restore(learned.on(r, today))
         happened = life.live(today)
         date = alone.calendar.date(today).isoformat()
         for kind, text in _tell(happened, alone, scenario, life):
@@ -205,6 +203,7 @@ def _tell(happened: day.Day, place: Town, scenario: Scenario, life: day.Life) ->
 
 
 def _talk(talk: day.Talk, name: str, place: Town, shop: Any) -> Iterator[tuple[str, str]]:
+    names = tuple(place.names.categories)
     for k in range(len(talk.messages.consumer)):
         channel = Channel(int(talk.messages.channel[k])).name.lower()
         category = int(talk.messages.category[k])
@@ -214,7 +213,7 @@ def _talk(talk: day.Talk, name: str, place: Town, shop: Any) -> Iterator[tuple[s
         else:
             saving = float(talk.messages.saving[k])
             what = f"{about}, {saving:.0%} off" if saving >= 0.01 else about
-        why = explain.consumer_words(talk.decisions, k, place.names.categories)
+        why = explain.to_her(talk.decisions, k, names)
         yield "message", f"{name} by {channel}: {what}. {why}".strip()
         bits = int(talk.responses.reactions[k])
         if not bits & 1 << Reaction.OPEN:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import hashlib
 import zipfile
 from collections.abc import Mapping
@@ -48,8 +49,8 @@ class Outcome:
     """Counts and closing state of one arm in one world.
 
     ``closing`` maps a measure (base_value in currency units, regulars as a share) to its (R,) values.
-    ``learned`` maps names to arrays with one row a day: what each retailer knew in common, so that one consumer's
-    year can be replayed alone.
+    ``learned`` is what each retailer knew in common day by day (:class:`Learned`), so that one consumer's year can be
+    replayed alone.
     """
 
     tally: Tally
@@ -57,6 +58,47 @@ class Outcome:
     state_hash: str
     closing: Mapping[str, NDArray[np.float64]]
     learned: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+
+
+class Learned:
+    """What retailers knew in common on each day; a value that stays is kept once, with the day it began.
+
+    Parameters
+    ----------
+    arrays : from :meth:`arrays` of another; left out, nothing is known yet
+    """
+
+    def __init__(self, arrays: Mapping[str, NDArray[Any]] | None = None) -> None:
+        self._since: dict[str, list[int]] = {}
+        self._values: dict[str, list[NDArray[Any]]] = {}
+        for name, column in (arrays or {}).items():
+            part, _, rest = name.partition(":")
+            if part == "since":
+                self._since[rest] = column.tolist()
+            else:
+                self._values[rest] = list(column)
+
+    def note(self, retailer: int, day: int, state: Mapping[str, NDArray[Any]]) -> None:
+        """What a retailer knows on the morning of a day; days are told in order."""
+        for name, value in state.items():
+            values = self._values.setdefault(f"{retailer}.{name}", [])
+            if not values or not np.array_equal(values[-1], value):
+                values.append(np.array(value))
+                self._since.setdefault(f"{retailer}.{name}", []).append(day)
+
+    def on(self, retailer: int, day: int) -> dict[str, NDArray[Any]]:
+        """What the retailer knew on the morning of that day."""
+        prefix = f"{retailer}."
+        return {
+            name[len(prefix) :]: values[bisect.bisect_right(self._since[name], day) - 1]
+            for name, values in self._values.items()
+            if name.startswith(prefix)
+        }
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """All of it as named arrays, for a file."""
+        since = {f"since:{name}": np.array(days, np.int32) for name, days in self._since.items()}
+        return since | {f"value:{name}": np.stack(values) for name, values in self._values.items()}
 
 
 def save(outcome: Outcome, path: Path) -> None:
@@ -67,7 +109,7 @@ def save(outcome: Outcome, path: Path) -> None:
     arrays["days"] = np.int64(outcome.days)
     arrays["state_hash"] = np.array(outcome.state_hash)
     passing = path.with_suffix(".part.npz")
-    np.savez_compressed(passing, allow_pickle=False, **arrays)
+    np.savez(passing, allow_pickle=False, **arrays)
     passing.replace(path)
 
 

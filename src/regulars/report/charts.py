@@ -409,6 +409,8 @@ def _money_axis(currency: str, room: int, signed: bool) -> alt.Axis:
         tickCount=max(3, room // 85),
         domain=False,
         ticks=False,
+        labelOverlap="greedy",
+        labelSeparation=8,
     )
 
 

@@ -109,7 +109,13 @@ def _prior_warnings(run: Run) -> list[str]:
             )
             sentence = f"the ranking of {names} turns with {prior}: {leaders}"
             found.setdefault((prior, sentence), []).append(_measure(run, metric))
-    return [f"{sentence} (by {wording.listed(by)})" for (_, sentence), by in found.items()]
+    lived = max((row.ahead.interval.worlds for row in swept), default=0)
+    few = f", in the {lived} worlds swept" if 1 < lived < _worlds(Lived(run)) else ""
+    return [f"{sentence} (by {wording.listed(by)}{few})" for (_, sentence), by in found.items()]
+
+
+def _worlds(lived: Lived) -> int:
+    return max((len(lived.of(player, "profit")) for player in lived.players), default=0)
 
 
 def _at(rows: Sequence[Standing]) -> str:
@@ -153,7 +159,7 @@ def _permission_warnings(lived: Lived) -> list[str]:
 def _data_warnings(run: Run, lived: Lived) -> list[str]:
     found = []
     counts = {player: len(lived.of(player, "profit")) for player in lived.players}
-    most = max(counts.values(), default=0)
+    most = _worlds(lived)
     if most == 1:
         found.append("only one world was run, so no interval can be given and nothing here is sure")
     elif most < FEW_WORLDS:

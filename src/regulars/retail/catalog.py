@@ -1,7 +1,8 @@
 """What may be offered on which day: real coupons, campaigns that bundle them, and the week's shelf deals.
 
-One offer stands for a category on a day: the one that saves her most. It is never expired, and never one whose
-products are all out of stock when the stock is told. Beside offers there are options, which need no data and leave none.
+One offer stands for a category on a day: the one that saves her most. It is never expired, and never one
+whose products are all out of stock when the stock is told. Beside offers there are options, which need no
+data and leave none.
 """
 
 from __future__ import annotations
@@ -145,8 +146,8 @@ def build(
     Returns
     -------
     Catalog
-        offers 0 .. coupons - 1 are the coupons by index; then a bundle for each campaign; then the deals by week
-        and category.
+        offers 0 .. coupons - 1 are the coupons by index; then a bundle for each campaign; then the deals by
+        week and category.
     """
     chosen = settings or CatalogSettings()
     categories, products = len(shelf.category_ptr) - 1, shelf.price.shape[1]
@@ -234,7 +235,7 @@ def standing_on(catalog: Catalog, day: int, in_stock: NDArray[np.bool_] | None =
 
 
 def sold_out(catalog: Catalog, day: int, in_stock: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """(offers,) True where none of an offer's products is on hand; an offer that names no product never is."""
+    """(offers,) True where none of an offer's products is on hand; never for one that names none."""
     offers = catalog.offers
     gone = np.zeros(len(offers.kind), np.bool_)
     if len(offers.product_bits):
@@ -244,9 +245,7 @@ def sold_out(catalog: Catalog, day: int, in_stock: NDArray[np.bool_]) -> NDArray
         gone[named] = ~stocked[offers.bits_row[named]]
     if len(catalog.deals):
         week = min(max((day + WEEK_SHIFT) // 7, 0), len(catalog.deals) - 1)
-        good = np.bincount(
-            catalog.category_of[catalog.deals[week] & in_stock], minlength=catalog.categories
-        )
+        good = np.bincount(catalog.category_of[catalog.deals[week] & in_stock], minlength=catalog.categories)
         deal = offers.kind == OfferKind.DEAL
         gone[deal] = good[offers.category[deal]] == 0
     return gone
@@ -297,9 +296,7 @@ def _coupon_offers(
     )
 
 
-def _campaign_offers(
-    coupons: pl.DataFrame, campaigns: pl.DataFrame, printed: Offers
-) -> tuple[Offers, I32]:
+def _campaign_offers(coupons: pl.DataFrame, campaigns: pl.DataFrame, printed: Offers) -> tuple[Offers, I32]:
     """One bundle for each campaign that has coupons; its category is that of most of them."""
     of = coupons["campaign"].to_numpy().astype(np.int64)
     count = int(campaigns["campaign"].cast(pl.Int64).to_numpy().max(initial=-1)) + 1

@@ -1,8 +1,9 @@
 """The gate between the record and every policy: it copies out what she allows, and writes that it did.
 
-A policy is handed a :class:`View` and nothing else. A field that she withheld is not in it: counts are 0, days are
-``NEVER``, codes are 255 and ``present`` says no. The view shares no memory with the record. It cannot be opened without
-an entry in the ledger, because the gate writes the entry before it hands the view over.
+A policy is handed a :class:`View` and nothing else. A field that she withheld is not in it: counts are 0,
+days are ``NEVER``, codes are 255 and ``present`` says no. The view shares no memory with the record. It
+cannot be opened without an entry in the ledger, because the gate writes the entry before it hands the view
+over.
 """
 
 from __future__ import annotations
@@ -129,7 +130,9 @@ def subset(consent: Consent, rows: I64) -> Consent:
 
 def _change(consent: Consent, rows: I64, scope: Scope, purposes: int, day: int, granted: bool) -> None:
     if not 0 < purposes < 1 << len(Purpose):
-        raise ConsentError(f"purposes {purposes} names no purpose. Give bits such as 1 << Purpose.PERSONALIZE")
+        raise ConsentError(
+            f"purposes {purposes} names no purpose. Give bits such as 1 << Purpose.PERSONALIZE"
+        )
     cells = consent.bits[rows, scope]
     consent.bits[rows, scope] = cells | purposes if granted else cells & (255 ^ purposes)
     consent.since[rows, scope] = day

@@ -1,7 +1,7 @@
 """When she may be contacted at all: her opt-ins, her caps, her quiet hours, and what the day's budget leaves.
 
-The rules only ever take away, so no policy and no campaign can go around them. A cap of 0 means none. A receipt or
-another answer to her own deed is not a contact: it is never capped.
+The rules only ever take away, so no policy and no campaign can go around them. A cap of 0 means none. A
+receipt or another answer to her own deed is not a contact: it is never capped.
 """
 
 from __future__ import annotations
@@ -124,7 +124,18 @@ def room(
         left[:] = 1
         open_channels[:] = 255
         return left, open_channels
-    _room(record, bits, rows, day, limits(rules), channels, min(most, MOST), honours_consent, left, open_channels)
+    _room(
+        record,
+        bits,
+        rows,
+        day,
+        limits(rules),
+        channels,
+        min(most, MOST),
+        honours_consent,
+        left,
+        open_channels,
+    )
     quiet = is_quiet(rules, hour)
     if quiet.any():
         left[np.broadcast_to(quiet, left.shape)] = 0
@@ -183,9 +194,9 @@ def limits(rules: ContactRules) -> tuple[int, int, int, int, int]:
 
 
 def ration(keep: U8, priority: I64, budget: int) -> int:
-    """Keep the ``budget`` lowest priorities of those still kept; returns the cutoff, the highest priority kept.
+    """Keep the ``budget`` lowest priorities of those still kept; returns the highest one kept.
 
-    With the cutoff given back to :func:`lawful` one customer alone is replayed as she was in the crowd.
+    With that cutoff given back to :func:`lawful` one customer alone is replayed as she was in the crowd.
     """
     kept = np.flatnonzero(keep == KEPT)
     if len(kept) > budget:
@@ -258,7 +269,8 @@ def _room(record, bits, rows, day, caps, asked, most, honours, left, channels):
 def lawful(record, bits, decisions, offers, gone, day, caps, honours, key, cutoff, keep, priority):
     """Mark in ``keep`` which decisions may leave (1) or why not, and draw their priorities.
 
-    Decisions of one customer stand together. ``gone`` is (offers,) or empty. A ``cutoff`` of -1 rations nobody.
+    Decisions of one customer stand together. ``gone`` is (offers,) or empty. A ``cutoff`` of -1 rations
+    nobody.
     """
     ring, ring_day, last_contact = record.ring, record.ring_day, record.last_contact
     optin, channel_day, channel_count = record.optin, record.channel_day, record.channel_count

@@ -322,7 +322,15 @@ def put_grounds(out, m, view, k, relevance, due, wish, score, copy, ahead):
     x = out.features[m]
     gap = view.day - view.last_contact[k]
     fill_person(
-        x, gap, view.week[k], view.month[k], view.sent[k], view.opened[k], view.clicked[k], view.unliked[k], ahead
+        x,
+        gap,
+        view.week[k],
+        view.month[k],
+        view.sent[k],
+        view.opened[k],
+        view.clicked[k],
+        view.unliked[k],
+        ahead,
     )
     again = days_since_heard(view.recent_category, view.recent_day, k, out.category[m], view.day)
     fill_message(x, relevance, due, wish, out.saving[m], out.basis[m], again, copy)

@@ -1,7 +1,7 @@
 """Why this, why not those, why nothing: in her words and in the manager's.
 
-An explanation replays the decision for one customer, on a copy, from the same view that the policy saw. So it shows
-nothing that she withheld, and it changes nothing.
+An explanation replays the decision for one customer, on a copy, from the same view that the policy saw. So it
+shows nothing that she withheld, and it changes nothing.
 """
 
 from __future__ import annotations
@@ -113,7 +113,9 @@ def why(
             said=c in said,
             words=said_words(said[c]) if c in said else _RULED_OUT[Reason(int(ruled[c]))],
         )
-        for c in sorted(range(len(names)), key=lambda c: (c not in said, int(ruled[c]) != Reason.OUTRANKED, c))
+        for c in sorted(
+            range(len(names)), key=lambda c: (c not in said, int(ruled[c]) != Reason.OUTRANKED, c)
+        )
     )
     if not len(decisions.number):
         rationed = alone.ruled_out[contact_rules.RATIONED] > 0
@@ -152,7 +154,8 @@ def to_her(decisions: Decisions, k: int, names: tuple[str, ...]) -> str:
     if decisions.asks[k] != 255:
         told = Scope(int(decisions.asks[k])).name.lower()
         what = "what you want and when" if told == "stated" else f"your {told}"
-        words += f" If you tell us {what}, you hear only of that, and you get something for it. You can take it back."
+        words += f" If you tell us {what}, that comes first, and you get something for it."
+        words += " You can take it back."
     return words
 
 
@@ -162,10 +165,13 @@ def to_manager(decisions: Decisions, k: int, names: tuple[str, ...]) -> str:
     verdict = Verdict(int(label(decisions.predicted[k : k + 1])[0])).name.lower()
     chance = round(100 * float(decisions.predicted[k, Verdict.COMPELLING]), 1)
     used = [scope.name.lower() for scope in Scope if int(decisions.scopes[k]) >> scope & 1]
+    reason, channel = Reason(int(decisions.reason[k])), Channel(int(decisions.channel[k]))
+    saving = round(100 * float(decisions.saving[k]))
     return (
-        f"{Reason(int(decisions.reason[k])).name.lower()}: {name} by {Channel(int(decisions.channel[k])).name.lower()},"
-        f" saving {round(100 * float(decisions.saving[k]))}%, predicted {verdict} ({chance}% compelling),"
-        f" chosen with probability {float(decisions.propensity[k]):.3g}, using {', '.join(used) or 'no data'}."
+        f"{reason.name.lower()}: {name} by {channel.name.lower()}, saving {saving}%,"
+        f" predicted {verdict} ({chance}% compelling),"
+        f" chosen with probability {float(decisions.propensity[k]):.3g},"
+        f" using {', '.join(used) or 'no data'}."
     )
 
 
@@ -177,9 +183,7 @@ def said_words(reason: Reason) -> str:
 def _silence(
     day: int, reason: Reason, opened: tuple[str, ...], candidates: tuple[Candidate, ...]
 ) -> Explanation:
-    return Explanation(
-        day, reason, _SILENT[reason][0], _SILENT[reason][1], (), opened, {}, 1.0, candidates
-    )
+    return Explanation(day, reason, _SILENT[reason][0], _SILENT[reason][1], (), opened, {}, 1.0, candidates)
 
 
 _NUMBERS = ("zero one two three four five six seven eight nine ten eleven twelve").split()

@@ -1,8 +1,8 @@
 """The retailer's own guesses about who she is, from what she buys: kids at home, 55 or older.
 
-Naive Bayes on the categories bought, learned from customers who told their demographics and allow the use. A guess is
-made only about those who allow it: what she does not share is not inferred. Only a retailer that honours no consent, in
-a simulation, guesses about everybody.
+Naive Bayes on the categories bought, learned from customers who told their demographics and allow the use. A
+guess is made only about those who allow it: what she does not share is not inferred. Only a retailer that
+honours no consent, in a simulation, guesses about everybody.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """How a retailer learns from what came of its contacts: each outcome once, after it had time to happen.
 
-:class:`Pending` keeps the contacts of the last days until they are settled. :class:`Bandit` turns settled outcomes into
-Thompson draws: weights drawn once a day by key, so that the propensity of a choice given the weights is exact.
-All sums are whole numbers: neither the order of events nor threads or shards change what is learned.
+:class:`Pending` keeps the contacts of the last days until they are settled. :class:`Bandit` turns settled
+outcomes into Thompson draws: weights drawn once a day by key, so that the propensity of a choice given the
+weights is exact. All sums are whole numbers: neither the order of events nor threads or shards change what is
+learned.
 """
 
 from __future__ import annotations
@@ -81,7 +82,8 @@ class Pending:
 
         Returns
         -------
-        before, now : (n,) uint16 bits known before and after; of a contact that is settled already everything but
+        before, now : (n,) uint16 bits known before and after; of a contact that is settled already everything
+            but
             her orders (unlike, unsubscribe, block) counts as known, so that nothing is learned twice
         """
         before = np.full(len(number), _ALL_BUT_ORDERS, np.uint16)
@@ -210,10 +212,7 @@ _PURCHASES = int(Scope.PURCHASES)
 _MEASURE = int(Purpose.MEASURE)
 _PLEASED = (1 << Reaction.CLICK) | (1 << Reaction.BUY) | (1 << Reaction.REDEEM)
 _LOST = (
-    (1 << Reaction.UNSUBSCRIBE)
-    | (1 << Reaction.BLOCK)
-    | (1 << Reaction.COMPLAIN)
-    | (1 << Reaction.WITHDRAW)
+    (1 << Reaction.UNSUBSCRIBE) | (1 << Reaction.BLOCK) | (1 << Reaction.COMPLAIN) | (1 << Reaction.WITHDRAW)
 )
 _ORDERS = (
     (1 << Reaction.UNLIKE) | (1 << Reaction.UNSUBSCRIBE) | (1 << Reaction.BLOCK) | (1 << Reaction.COMPLAIN)

@@ -1,7 +1,7 @@
 """What the retailer expects her to make of a message: compelling, creepy, annoying or ignored.
 
-A multinomial logit over what the view, the contact history and the message itself show, with prior weights, learned
-from what customers did. It shares nothing with how consumers really judge; in life nobody has that.
+A multinomial logit over what the view, the contact history and the message itself show, with prior weights,
+learned from what customers did. It shares nothing with how consumers really judge; in life nobody has that.
 """
 
 from __future__ import annotations
@@ -58,8 +58,8 @@ PRIOR: F64 = np.array(
 class Prices:
     """What a verdict is worth, with one compelling contact as the unit. Assumed: permission is dear.
 
-    A contact is *predicted compelling* when its worth is above 0: the chance that it pleases outweighs what it may
-    burn, and the attention it takes.
+    A contact is *predicted compelling* when its worth is above 0: the chance that it pleases outweighs what
+    it may burn, and the attention it takes.
     """
 
     annoying: float = 8.0
@@ -114,7 +114,8 @@ def measured(reactions: NDArray[np.uint16], reason: U8) -> U8:
 class PredictedVerdict:
     """The weights and how they are learned, a batch at a time.
 
-    Gradients are summed as whole numbers, so neither the order of events nor the number of threads or shards matters.
+    Gradients are summed as whole numbers, so neither the order of events nor the number of threads or shards
+    matters.
 
     Attributes
     ----------
@@ -170,8 +171,8 @@ _PLEASED = (1 << Reaction.CLICK) | (1 << Reaction.BUY) | (1 << Reaction.REDEEM)
 _DISPLEASED = (
     (1 << Reaction.UNLIKE) | (1 << Reaction.UNSUBSCRIBE) | (1 << Reaction.BLOCK) | (1 << Reaction.COMPLAIN)
 )
-#: How unexpected it is that a retailer knows a fact by Basis: nothing, told, bought here, context, elsewhere, inferred.
-#: Assumed; only the order is sourced (Kim, Barasz and John 2019).
+#: How unexpected it is that a retailer knows a fact, by Basis: nothing, told, bought here, context,
+#: elsewhere, inferred. Assumed; only the order is sourced (Kim, Barasz and John 2019).
 RISK = np.array([0.0, 0.0, 0.15, 0.5, 0.8, 1.0])
 _USES_FACT = np.array([0.0, 0.0, 1.0, 1.0, 1.0, 1.0])
 _DAYS = 61

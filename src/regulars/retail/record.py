@@ -278,15 +278,13 @@ _UNLIKE = 1 << Reaction.UNLIKE
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def purchased(
-    record, totals, bits, day, lines, n, retailer, honours, broker, returned
-):
+def purchased(record, totals, bits, day, lines, n, retailer, honours, broker, returned):
     """Write the first ``n`` lines of a day into the record and the totals.
 
     ``bits`` is (N, 9) consent; a customer who grants nothing on purchases stays anonymous: her line counts
     in the totals only. Lines of another retailer than number ``retailer`` (-1: all are ours) reach the record
-    only through a ``broker``. Lines of one basket stand together. ``returned`` is (N,) and gains the cents that
-    coupons gave back.
+    only through a ``broker``. Lines of one basket stand together. ``returned`` is (N,) and gains the cents
+    that coupons gave back.
     """
     previous = -1
     for k in range(n):
@@ -337,8 +335,8 @@ def purchased(
 def reacted(record, rows, channels, categories, before, now, until):
     """Write what customers did about contacts.
 
-    ``before`` are the bits known already, ``now`` all bits, so that a reaction told twice counts once. An unlike
-    holds until day ``until``; leaving a channel is obeyed at once.
+    ``before`` are the bits known already, ``now`` all bits, so that a reaction told twice counts once. An
+    unlike holds until day ``until``; leaving a channel is obeyed at once.
     """
     for k in range(len(rows)):
         i = rows[k]

@@ -1,7 +1,8 @@
 """What she may need next, from her own rhythm: one score for each category, and the words behind it.
 
-The own interval of a category is shrunk to what is usual: ``(last - first + 2 m) / (purchases - 1 + 2)`` days with m
-the category's mean interval. The score is log-linear in a dozen features, so that each part of it can be told.
+The own interval of a category is shrunk to what is usual: ``(last - first + 2 m) / (purchases - 1 + 2)`` days
+with m the category's mean interval. The score is log-linear in a dozen features, so that each part of it can
+be told.
 """
 
 from __future__ import annotations

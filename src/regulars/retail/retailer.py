@@ -1,7 +1,7 @@
-"""One retailer: the one path from what it knows to what it says, for a million customers a day or for one now.
+"""One retailer: the one path from what it knows to what it says, for a million customers or for one.
 
-``decide`` goes: contact rules, consent gate, policy, predicted verdict, reservation. The simulator calls it with all
-customers, the live engine with the one who is there; it cannot tell which.
+``decide`` goes: contact rules, consent gate, policy, predicted verdict, reservation. The simulator calls it
+with all customers, the live engine with the one who is there; it cannot tell which.
 """
 
 from __future__ import annotations
@@ -47,7 +47,8 @@ class Retailer:
     policy : from ``policies.make`` or ``policies.load``
     catalog : what may be offered
     record, consent : of the same N customers
-    rules : the house's contact rules; with the policy's own pace the stricter wins. None leaves the pace alone
+    rules : the house's contact rules; with the policy's own pace the stricter wins. None leaves the pace
+        alone
     ledger : of the same N customers
     key : (2,) uint32 from ``draws.stream``; names the luck
     honours_consent : False opens everything and marks it covert; for simulation only
@@ -81,11 +82,15 @@ class Retailer:
         if len(consent.bits) != n:
             raise ShapeError(f"a record of {n} customers but consent of {len(consent.bits)}")
         if record.bought.shape[1] != catalog.categories:
-            raise ShapeError(f"a record of {record.bought.shape[1]} categories, a catalog of {catalog.categories}")
+            raise ShapeError(
+                f"a record of {record.bought.shape[1]} categories, a catalog of {catalog.categories}"
+            )
         if broker and honours_consent:
             raise RegularsError("a broker's data needs honours_consent=False: nobody allowed it")
         if policy.covert and honours_consent:
-            raise RegularsError(f"{policy.name} uses what nobody allowed. Give honours_consent=False, in simulation")
+            raise RegularsError(
+                f"{policy.name} uses what nobody allowed. Give honours_consent=False, in simulation"
+            )
         self.policy = policy
         self.catalog = catalog
         self.record = record
@@ -138,9 +143,7 @@ class Retailer:
                 need=self._need,
             )
             self._gone = (
-                np.zeros(0, np.bool_)
-                if in_stock is None
-                else catalogs.sold_out(self.catalog, day, in_stock)
+                np.zeros(0, np.bool_) if in_stock is None else catalogs.sold_out(self.catalog, day, in_stock)
             )
         return self._today
 
@@ -261,7 +264,7 @@ class Retailer:
     # ---- hearing ----------------------------------------------------------------------------------
 
     def react(self, day: int, decisions: Decisions, reactions: NDArray[np.uint16], reason: U8) -> None:
-        """What customers did about contacts; orders (unlike, unsubscribe, block) hold from the next decision on.
+        """What customers did about contacts; their orders hold from the next decision on.
 
         Parameters
         ----------
@@ -271,7 +274,9 @@ class Retailer:
         reason : (m,) with an unlike Verdict.CREEPY or Verdict.ANNOYING; else 255
         """
         if not len(decisions.number) == len(reactions) == len(reason):
-            raise ShapeError(f"{len(decisions.number)} decisions, {len(reactions)} reactions, {len(reason)} reasons")
+            raise ShapeError(
+                f"{len(decisions.number)} decisions, {len(reactions)} reactions, {len(reason)} reasons"
+            )
         if not len(reactions):
             return
         before, now = self.pending.react(decisions.number, reactions, reason)
@@ -335,7 +340,7 @@ class Retailer:
         self.ledger.changed(day, who.astype(np.int32), scope.copy(), bits.copy(), yes.copy())
 
     def wished(self, rows: ArrayLike, categories: ArrayLike, until_days: ArrayLike, day: int) -> None:
-        """Customers say what they want and until when. Kept only where the scope STATED is granted for something."""
+        """Customers say what they want and until when; kept where STATED is granted for something."""
         who = np.atleast_1d(np.asarray(rows, np.int64))
         about = np.broadcast_to(np.asarray(categories, np.int32), who.shape)
         until = np.broadcast_to(np.asarray(until_days, np.int32), who.shape)
@@ -343,7 +348,7 @@ class Retailer:
         records.wished(self.record, who[told], about[told].copy(), until[told].copy(), day)
 
     def learn(self, day: int) -> None:
-        """Close the day: settle what is ripe, each outcome once, and renew what everybody's behaviour tells."""
+        """Close the day: settle what is ripe, each outcome once, and renew what all together tell."""
         for block in self.pending.due(day):
             bought, present = settle(self.record, self.consent.bits, block, day, self.honours_consent)
             looked = present.any(axis=1)
@@ -352,7 +357,12 @@ class Retailer:
                 allowed = self.consent.bits[block.row, Scope.PURCHASES] >> Purpose.MEASURE & 1
                 covert[:, Scope.PURCHASES] = present[:, Scope.PURCHASES] * (1 - allowed)
             self.ledger.used(
-                day, block.row[looked], present[looked], covert[looked], Purpose.MEASURE, "outcome of a contact"
+                day,
+                block.row[looked],
+                present[looked],
+                covert[looked],
+                Purpose.MEASURE,
+                "outcome of a contact",
             )
             verdicts = measured(block.reactions, block.reason)
             self.verdict.learn(block.features, verdicts)
@@ -362,7 +372,9 @@ class Retailer:
                 )
             )
         self.verdict.step()
-        self._interval[:] = (self.totals.interval_days + 20 * USUAL_INTERVAL_DAYS) / (self.totals.intervals + 20)
+        self._interval[:] = (self.totals.interval_days + 20 * USUAL_INTERVAL_DAYS) / (
+            self.totals.intervals + 20
+        )
         self._popular[:] = (self.totals.lines + 200 * USUAL_POPULARITY) / (self.totals.visits[0] + 200)
         if Scope.DEMOGRAPHICS in self.scopes and day % AFFINITY_EVERY_DAYS == 0:
             _affinities(self.totals.cells, self._affinity)
@@ -375,7 +387,10 @@ class Retailer:
     # ---- standing still ---------------------------------------------------------------------------
 
     def snapshot(self) -> dict[str, NDArray[Any]]:
-        """Copies of what was learned from everybody: with it one customer alone is decided as she was in the crowd."""
+        """Copies of what was learned from everybody.
+
+        With it one customer alone is decided as she was in the crowd.
+        """
         out = {f"totals.{name}": column.copy() for name, column in self.totals._asdict().items()}
         out |= {f"guesses.{name}": column.copy() for name, column in self.guesses._asdict().items()}
         out |= {f"verdict.{name}": column for name, column in self.verdict.state().items()}
@@ -384,16 +399,32 @@ class Retailer:
             out[name] = getattr(self, name).copy()
         return out
 
+    def in_common(self) -> dict[str, NDArray[Any]]:
+        """The part of :meth:`snapshot` that today's decisions read; views, not copies.
+
+        Restored each day, it lets one customer alone be decided as she was in the crowd.
+        """
+        out = {"_interval": self._interval, "_popular": self._popular, "_guessed_day": self._guessed_day}
+        if Scope.DEMOGRAPHICS in self.scopes:
+            out["_affinity"] = self._affinity
+        if Scope.INFERRED in self.scopes:
+            out["_tilt"] = self._tilt
+            out |= {f"guesses.{name}": column for name, column in self.guesses._asdict().items()}
+        out |= {f"verdict.{name}": column for name, column in self.verdict.state().items()}
+        return out | {f"policy.{name}": column for name, column in self.policy.state().items()}
+
     def restore(self, snapshot: dict[str, NDArray[Any]]) -> None:
-        """Go back to what was learned by then; the record stays."""
+        """Go back to what was learned by then, as far as the snapshot tells; the record stays."""
         applied = self._guessed_day[1]
         for group, columns in (("totals", self.totals._asdict()), ("guesses", self.guesses._asdict())):
             for name, column in columns.items():
-                column[...] = snapshot[f"{group}.{name}"]
+                if f"{group}.{name}" in snapshot:
+                    column[...] = snapshot[f"{group}.{name}"]
         self.verdict.restore(_part(snapshot, "verdict"))
         self.policy.restore(_part(snapshot, "policy"))
         for name in _LEARNED:
-            getattr(self, name)[...] = snapshot[name]
+            if name in snapshot:
+                getattr(self, name)[...] = snapshot[name]
         self._guessed_day[1] = applied
         self._today = None
 

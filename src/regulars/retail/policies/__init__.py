@@ -1,7 +1,8 @@
 """Policies: whom to contact with what, when, on which channel, using which scopes. One a file.
 
-A policy is two verbs, ``decide`` and ``learn``, and its frozen settings. To write your own, subclass :class:`Policy` in a
-file of yours, give it a name and ``decide``, and load it with ``load("my_policy.py:MyPolicy")``.
+A policy is two verbs, ``decide`` and ``learn``, and its frozen settings. To write your own, subclass
+:class:`Policy` in a file of yours, give it a name and ``decide``, and load it with
+``load("my_policy.py:MyPolicy")``.
 """
 
 from __future__ import annotations
@@ -63,7 +64,8 @@ class Policy(Protocol):
         """What to say to whom.
 
         ``customer`` is the row of the view; each customer gets at most ``view.room`` messages, on channels of
-        ``view.channels``. A decision must depend on her row alone: she is decided in a crowd today and alone tomorrow.
+        ``view.channels``. A decision must depend on her row alone: she is decided in a crowd today and alone
+        tomorrow.
         """
         ...
 
@@ -90,7 +92,7 @@ class Policy(Protocol):
         return ContactRules(quiet_from=0, quiet_until=0)
 
     def slots(self, day: int) -> int:
-        """The most messages one customer may get today under the policy's schedule; 0 opens no view at all."""
+        """The most messages one customer may get today by the policy's schedule; 0 opens no view."""
         return 2
 
     def state(self) -> dict[str, NDArray[Any]]:
@@ -139,7 +141,7 @@ def make(name: str, **settings: Any) -> Policy:
 
 
 def load(path: str, **settings: Any) -> Policy:
-    """A policy from a file of yours, as ``"my_policy.py:MyPolicy"``. The file is run: load only what you trust.
+    """A policy from a file of yours, as ``"my_policy.py:MyPolicy"``. The file is run: mind whose it is.
 
     Raises
     ------
@@ -167,9 +169,13 @@ def load(path: str, **settings: Any) -> Policy:
         raise SettingError(f"{file} has no class {class_name!r}. {_near(class_name, found)}")
     chosen = getattr(module, class_name)
     if not callable(getattr(chosen, "decide", None)):
-        raise SettingError(f"{class_name} in {file} has no decide(view, today, draws). Subclass Policy and add it")
+        raise SettingError(
+            f"{class_name} in {file} has no decide(view, today, draws). Subclass Policy and add it"
+        )
     if not (isinstance(chosen, type) and Policy in chosen.__mro__):
-        raise SettingError(f"{class_name} in {file} is no subclass of regulars.retail.policies.Policy. Make it one")
+        raise SettingError(
+            f"{class_name} in {file} is no subclass of regulars.retail.policies.Policy. Make it one"
+        )
     return _with_settings(chosen, path, settings)
 
 

@@ -1,4 +1,4 @@
-"""Only what she allows, her wishes first, at the time of her own need, within her budget, saying why; else silence."""
+"""Only what she allows, her wishes first, when she needs it, within her budget, saying why; else silence."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ class Considerate(Policy):
         return first(out, _decide(out, view, today, worth, draws.key, slots, self._steps(), self.copy))
 
     def candidates(self, view: View, today: Today, draws: Draws) -> U8:
-        """As for every policy; and what she never bought, what came too far behind, and what would not please."""
+        """As for every policy; and what she never bought, what came too far behind, what would not please."""
         ruled = super().candidates(view, today, draws)
         best, pleases = _look(view, today, self._steps(), self.copy)
         open_ = ruled == Reason.OUTRANKED
@@ -133,9 +133,11 @@ def _look(view: View, today: Today, steps: tuple[float, ...], copy: Copy) -> tup
     best, odds = np.empty(SHORTLIST, np.int64), np.empty(SHORTLIST)
     purchases = (view.bought, view.recent, view.first_day, view.last_day)
     wishes, unlikes = (view.wish_category, view.wish_until), (view.unlike_category, view.unlike_until)
-    offers = (today.order, today.offer, today.interval, today.need)
+    offers = (today.order, np.sort(today.order), today.offer, today.interval, today.need)
     pool = np.empty(len(today.offer) + 1, np.int64)
-    found = shortlist(0, view.day, view.visits[0], purchases, wishes, unlikes, offers, bases, pool, best, odds)
+    found = shortlist(
+        0, view.day, view.visits[0], purchases, wishes, unlikes, offers, bases, pool, best, odds
+    )
     x = np.empty(FEATURES, np.float32)
     history = (view.week[0], view.month[0], view.sent[0], view.opened[0], view.clicked[0], view.unliked[0])
     fill_person(x, view.day - view.last_contact[0], *history, 0)
@@ -193,12 +195,18 @@ def shortlist(k, day, visits, purchases, wishes, unlikes, offers, bases, pool, b
     bought, recent, first_day, last_day = purchases
     wish, wish_until = wishes
     unlike, unlike_until = unlikes
-    order, offer, usual, w = offers
-    found, count = 0, 0
-    for c in range(len(offer)):
-        # Without a branch: half of them would be guessed wrong.
-        pool[count] = c
-        count += bought[k, c] > 0 and offer[c] >= 0
+    order, standing, offer, usual, w = offers
+    found, count, choosy = 0, 0, False
+    for j in range(unlike_until.shape[1]):
+        choosy |= unlike_until[k, j] >= day
+    # Once is no habit: what she bought once counts only when there is little else.
+    for least in (1, 0):
+        if count < len(best):
+            count = 0
+            for j in range(len(standing)):
+                # Without a branch: half of them would be guessed wrong.
+                pool[count] = standing[j]
+                count += int(bought[k, standing[j]] > least)
     if visits == 0:
         # A stranger can only be offered what everybody likes.
         count = min(STRANGER, len(order))
@@ -211,13 +219,14 @@ def shortlist(k, day, visits, purchases, wishes, unlikes, offers, bases, pool, b
             odds += own(w, bought[k, c], recent[k, c], visits, interval, elapsed)
         if found == len(best) and odds <= score[found - 1]:
             continue
-        if not holds(unlike, unlike_until, k, c, day):
-            found = insert(best, score, found, c, odds)
+        if choosy and holds(unlike, unlike_until, k, c, day):
+            continue
+        found = insert(best, score, found, c, odds)
     for j in range(wish_until.shape[1]):
         c = wish[k, j]
         if c < 0 or wish_until[k, j] < day or offer[c] < 0:
             continue
-        if holds(unlike, unlike_until, k, c, day):
+        if choosy and holds(unlike, unlike_until, k, c, day):
             continue
         found = remove(best, score, found, c)
         odds = bases[c] + w[9]
@@ -271,7 +280,7 @@ def _decide(out, view, today, weights, key, slots, steps, copy):
     wishes = (view.wish_category, view.wish_until)
     unlikes = (view.unlike_category, view.unlike_until)
     heard = (view.recent_category, view.recent_day)
-    offers = (today.order, today.offer, today.interval, today.need)
+    offers = (today.order, np.sort(today.order), today.offer, today.interval, today.need)
     m = 0
     for k in range(len(view.row)):
         room, channels, ahead = min(slots, view.room[k]), view.channels[k], 0
@@ -279,9 +288,7 @@ def _decide(out, view, today, weights, key, slots, steps, copy):
             continue
         # The bargain that it may offer: tell us what you want, and get so much for it.
         asking = steps[4] > 0 and not view.present[k, _STATED]
-        found = shortlist(
-            k, day, view.visits[k], purchases, wishes, unlikes, offers, bases, pool, best, odds
-        )
+        found = shortlist(k, day, view.visits[k], purchases, wishes, unlikes, offers, bases, pool, best, odds)
         while ahead < room and channels != 0:
             fill_person(
                 x,
@@ -295,8 +302,22 @@ def _decide(out, view, today, weights, key, slots, steps, copy):
                 ahead,
             )
             count = _pass(
-                k, day, purchases, heard, today.interval, today.saving, today.verdict, weights, steps, copy,
-                best, odds, found, x, passed, value,
+                k,
+                day,
+                purchases,
+                heard,
+                today.interval,
+                today.saving,
+                today.verdict,
+                weights,
+                steps,
+                copy,
+                best,
+                odds,
+                found,
+                x,
+                passed,
+                value,
             )
             if count == 0:
                 break
@@ -349,7 +370,22 @@ def _decide(out, view, today, weights, key, slots, steps, copy):
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _pass(
-    k, day, purchases, heard, usual, saving, verdict, weights, steps, copy, best, odds, found, x, passed, value
+    k,
+    day,
+    purchases,
+    heard,
+    usual,
+    saving,
+    verdict,
+    weights,
+    steps,
+    copy,
+    best,
+    odds,
+    found,
+    x,
+    passed,
+    value,
 ):
     """The first of the shortlist that are predicted compelling, by what they are worth. Returns how many."""
     bought, _, first_day, last_day = purchases

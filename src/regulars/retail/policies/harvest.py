@@ -1,7 +1,7 @@
 """Everything that can be known, bought from brokers or guessed, whether she shared it or not; and it shows.
 
-What the other policies are warned against by. It runs in simulations only: the gate opens everything for a retailer that
-honours no consent, and the ledger marks each such use as covert.
+What the other policies are warned against by. It runs in simulations only: the gate opens everything for a
+retailer that honours no consent, and the ledger marks each such use as covert.
 """
 
 from __future__ import annotations

@@ -68,8 +68,8 @@ def sent(contacts: pl.DataFrame, campaigns: pl.DataFrame, catalog: Catalog) -> d
 
     Notes
     -----
-    A campaign that was running when the catalog begins is sent on its first day. One that has no coupons, or had ended
-    by then, is not sent.
+    A campaign that was running when the catalog begins is sent on its first day. One that has no coupons, or
+    had ended by then, is not sent.
     """
     joined = contacts.join(campaigns.select("campaign", "first_day", "last_day"), on="campaign", how="left")
     if joined["first_day"].null_count():

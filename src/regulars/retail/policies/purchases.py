@@ -66,7 +66,6 @@ class Purchases(Policy):
         out = blank(len(view.row) * slots)
         return first(out, _decide(out, view, today, slots, self.settings.repeat_days, self.copy))
 
-
     def candidates(self, view: View, today: Today, draws: Draws) -> U8:
         """As for every policy; and what she never bought, once anything is known."""
         ruled = super().candidates(view, today, draws)

@@ -1,0 +1,145 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from regulars.errors import ShapeError
+from regulars.retail import consent as consents
+from regulars.retail import record as records
+from regulars.terms import NEVER, Fate, Reaction, Scope, empty_lines
+
+
+def bought(
+    made, totals, day, rows, *, bits=None, category=2, retailer=-1, broker=False, honours=True, **columns
+):
+    lines = empty_lines(len(rows))
+    lines.consumer[:] = rows
+    lines.category[:] = category
+    lines.units[:] = 1
+    lines.paid_cents[:] = 300
+    for name, value in columns.items():
+        getattr(lines, name)[:] = value
+    if bits is None:
+        bits = np.full((len(made.customer), 9), consents.USUAL, np.uint8)
+    returned = np.zeros(len(made.customer), np.int64)
+    records.purchased(made, totals, bits, day, lines, len(rows), retailer, honours, broker, returned)
+    return returned
+
+
+def test_a_customer_takes_at_most_4_kb_at_300_categories():
+    assert records.bytes_each(records.new(10, 300)) <= 4096
+
+
+def test_a_day_counts_once_however_many_lines_it_had():
+    made, totals = records.new(3, 5), records.new_totals(5)
+    bought(made, totals, 4, [1, 1, 1])
+    bought(made, totals, 9, [1])
+    assert made.bought[1].tolist() == [0, 0, 2, 0, 0]
+    assert (made.first_day[1, 2], made.last_day[1, 2], made.visits[1]) == (4, 9, 2)
+    assert made.spend_cents[1] == 1200
+    assert totals.lines[2] == 4 and totals.visits[0] == 2 and totals.interval_days[2] == 5
+    assert (made.bought[[0, 2]] == 0).all()
+
+
+def test_recent_halves_in_thirty_days():
+    made, totals = records.new(1, 5), records.new_totals(5)
+    bought(made, totals, 0, [0])
+    bought(made, totals, 30, [0])
+    assert made.recent[0, 2] == 256 + 128
+
+
+def test_who_shares_nothing_stays_anonymous_but_is_counted():
+    made, totals = records.new(2, 5), records.new_totals(5)
+    before = records.copy(made)
+    bits = np.zeros((2, 9), np.uint8)
+    bought(made, totals, 1, [0, 1], bits=bits)
+    assert all(np.array_equal(a, b) for a, b in zip(made, before, strict=True))
+    assert totals.lines[2] == 2 and totals.cents[2] == 600 and totals.visits[0] == 2
+
+
+def test_what_was_not_sold_is_not_written():
+    made, totals = records.new(2, 5), records.new_totals(5)
+    bought(made, totals, 1, [0, 1], fate=np.array([Fate.DROPPED, Fate.SUBSTITUTED]))
+    assert made.bought[:, 2].tolist() == [0, 1]
+
+
+def test_another_retailers_sales_reach_only_a_broker():
+    made, totals = records.new(2, 5), records.new_totals(5)
+    bought(made, totals, 1, [0], retailer=0, **{"broker": False})
+    lines_of_another = {"retailer": 0}
+    bought(made, totals, 1, [0], **lines_of_another)
+    assert made.bought[0, 2] == 1
+    other = empty_lines(1)
+    other.consumer[0], other.category[0], other.units[0], other.retailer[0] = 1, 3, 1, 7
+    bits = np.zeros((2, 9), np.uint8)
+    for broker in (False, True):
+        records.purchased(made, totals, bits, 2, other, 1, 0, not broker, broker, np.zeros(2, np.int64))
+        assert (made.elsewhere_category[1, 0] == 3) == broker
+    assert made.bought[1].sum() == 0
+
+
+def test_coupons_give_back():
+    made, totals = records.new(2, 5), records.new_totals(5)
+    assert bought(made, totals, 1, [1], coupon_cents=75).tolist() == [0, 75]
+    assert made.spend_cents[1] == 225
+
+
+def test_a_fifth_wish_takes_the_place_of_the_one_that_ends_first():
+    made = records.new(1, 9)
+    for category, until in ((0, 50), (1, 10), (2, 60), (3, 70), (4, 80)):
+        records.wished(made, np.array([0]), np.array([category]), np.array([until]), 0)
+    assert sorted(made.wish_category[0].tolist()) == [0, 2, 3, 4]
+    records.unwished(made, np.array([0]), np.array([2]))
+    assert 2 not in made.wish_category[0]
+
+
+def test_a_category_that_does_not_exist_is_refused():
+    made = records.new(1, 9)
+    with pytest.raises(ShapeError, match="outside 0 to 8"):
+        records.wished(made, np.array([0]), np.array([9]), np.array([5]), 0)
+
+
+def react(made, reaction, channel=0, category=2, before=0):
+    columns = (np.array([0], np.int32), np.array([channel], np.uint8), np.array([category], np.int32))
+    bits = np.array([1 << reaction], np.uint16)
+    records.reacted(made, *columns, np.array([before], np.uint16), bits | np.uint16(before), 99)
+
+
+def test_leaving_a_channel_is_obeyed_at_once():
+    made = records.new(1, 9)
+    made.optin[0] = 0b111
+    react(made, Reaction.UNSUBSCRIBE, channel=1)
+    assert made.optin[0] == 0b101
+    react(made, Reaction.BLOCK)
+    assert made.optin[0] == 0
+
+
+def test_a_reaction_told_twice_counts_once():
+    made = records.new(1, 9)
+    react(made, Reaction.OPEN)
+    react(made, Reaction.OPEN, before=1 << Reaction.OPEN)
+    assert made.opened[0] == 1
+
+
+def test_an_unlike_holds_until_its_day():
+    made = records.new(1, 9)
+    react(made, Reaction.UNLIKE, category=2)
+    assert records.holds(made.unlike_category, made.unlike_until, 0, 2, 99)
+    assert not records.holds(made.unlike_category, made.unlike_until, 0, 2, 100)
+
+
+def test_every_column_belongs_to_a_scope_or_is_an_order():
+    named = {field for fields in records.SCOPE_FIELDS.values() for field in fields}
+    orders = {"customer", "unlike_category", "unlike_until"}
+    assert named | orders == set(records.Record._fields)
+    assert set(records.SCOPE_FIELDS) == set(Scope)
+
+
+def test_a_subset_keeps_its_rows_and_shares_nothing():
+    made = records.new(np.array([7, 8, 9], np.uint32), 4)
+    made.bought[:] = np.arange(12).reshape(3, 4)
+    some = records.subset(made, np.array([2, 0]))
+    assert some.customer.tolist() == [9, 7] and some.bought[0].tolist() == [8, 9, 10, 11]
+    some.bought[:] = 0
+    assert made.bought[2, 1] == 9
+    assert (some.last_day == NEVER).all()
