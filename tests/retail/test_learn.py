@@ -70,7 +70,7 @@ def test_the_order_of_events_changes_nothing():
 
 def test_what_is_dear_is_not_compelling():
     fair = np.array(
-        [[0.2, 0.001, 0.005, 0.794], [0.2, 0.02, 0.005, 0.775], [0.02, 0, 0.02, 0.96], [0.02, 0, 0, 0.98]]
+        [[0.2, 0.001, 0.005, 0.794], [0.2, 0.02, 0.005, 0.775], [0.02, 0, 0.02, 0.96], [0.005, 0, 0, 0.995]]
     )
     labels = label(fair.astype(np.float32)).tolist()
     assert labels == [Verdict.COMPELLING, Verdict.CREEPY, Verdict.ANNOYING, Verdict.IGNORED]

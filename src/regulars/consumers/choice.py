@@ -60,6 +60,9 @@ _MOST_ENTRIES = 12
 #: What she has in hand: nothing that moves her, a message that she remembers, a coupon that is good today.
 NOTHING, A_MESSAGE, A_COUPON = 0, 1, 2
 
+#: Shoppers whose categories are chosen before their products are: few enough to stay in the cache in between.
+CHUNK = 32
+
 #: Half-lives after which a message is forgotten.
 FORGOTTEN = 8.0
 _LN2 = 0.6931471805599453
@@ -213,13 +216,18 @@ def fill_baskets(today, town, aisle, shoppers, n, lines):
 
     ``lines`` needs ``line_room(n)`` rows. A coupon that is redeemed is taken out of her hand.
     """
-    picks = choose_categories(today, town, aisle, shoppers, n, lines)
-    return choose_products(today, town, aisle, picks, lines) if picks >= 0 else -1
+    m = 0
+    for first in range(0, n, CHUNK):
+        picks = choose_categories(today, town, aisle, shoppers, first, min(first + CHUNK, n), lines, m)
+        m = choose_products(today, town, aisle, picks, lines, m) if picks >= 0 else -1
+        if m < 0:
+            break
+    return m
 
 
 @njit(**DOOR)
-def choose_categories(today, town, aisle, shoppers, n, lines):
-    """What ``n`` shoppers go for, left at the far end of ``lines``, last first; returns how many."""
+def choose_categories(today, town, aisle, shoppers, start, stop, lines, m):
+    """What some shoppers go for, left at the far end of ``lines``, last first; returns how many, or -1."""
     row_ptr, row_category = town.habits.row_ptr, town.habits.row_category
     row_rate, row_interval = town.habits.row_rate, town.habits.row_interval
     novelty, names, size_cdf = town.habits.novelty, town.habits.consumer, town.habits.size_cdf
@@ -230,8 +238,8 @@ def choose_categories(today, town, aisle, shoppers, n, lines):
     key, day = today.key, today.day
     top = len(lines.consumer) - 1
     picks = 0
-    for k in range(n):
-        if top - picks < MOST_LINES:
+    for k in range(start, stop):
+        if top - picks - m < MOST_LINES:
             return -1
         i = np.int64(shoppers.consumer[k])
         retailer = np.int64(shoppers.retailer[k])
@@ -244,6 +252,7 @@ def choose_categories(today, town, aisle, shoppers, n, lines):
         most = MOST_LIFT_IN_HAND if held else MOST_LIFT
         cheap = 1.0 if aisle.price_level[retailer] <= 1.0 else 0.0
         first = picks
+        maybe = picks
         end = picks + MOST_LINES // 2
         block = np.int64(-1)
         words = draws.four(key, _CATEGORY, name, day, 0)
@@ -256,14 +265,24 @@ def choose_categories(today, town, aisle, shoppers, n, lines):
             if category >> 2 != block:
                 block = category >> 2
                 words = draws.four(key, _CATEGORY, name, day, block)
-            u = draws.unit(words[category & 3])
-            # Bounds first: only about one row in eight needs its prices looked at.
-            if u < hazard * most and picks < end:
-                low = hazard * least[category] * cheap
-                if (u < low and u < 1.0 - draws.exp(-low)) or (
-                    u < 1.0 - draws.exp(-hazard * lift(today, town, aisle, visit, row, category))
-                ):
-                    picks = _pick(visit, row, category, lines, top, picks)
+            word = words[category & 3]
+            # A bound first: only one row in five needs its prices looked at, and those one after the other, so that
+            # the processor fetches the next row's products while it works on this one's.
+            if draws.unit(word) < hazard * most and maybe < end:
+                lines.row[top - maybe] = row
+                lines.units[top - maybe] = np.int32(word)
+                lines.shelf_cents[top - maybe] = np.float32(hazard).view(np.int32)
+                maybe += 1
+        for at in range(top - first, top - maybe, -1):
+            row = lines.row[at]
+            category = np.int64(row_category[row])
+            u = draws.unit(np.uint32(lines.units[at]))
+            hazard = np.float64(np.int32(lines.shelf_cents[at]).view(np.float32))
+            low = hazard * least[category] * cheap
+            if (u < low and u < 1.0 - draws.exp(-low)) or (
+                u < 1.0 - draws.exp(-hazard * lift(today, town, aisle, visit, row, category))
+            ):
+                picks = _pick(visit, row, category, lines, top, picks)
         entering = scale * novelty[i]
         if held:
             picks = _enter_by_message(today, town, aisle, visit, entering, lines, top, picks, end)
@@ -274,11 +293,10 @@ def choose_categories(today, town, aisle, shoppers, n, lines):
 
 
 @njit(**DOOR)
-def choose_products(today, town, aisle, picks, lines):
-    """Lines of each pick that ``choose_categories`` left; returns how many, -1 without enough room."""
+def choose_products(today, town, aisle, picks, lines, m):
+    """Lines of each pick that ``choose_categories`` left, from ``m`` on; returns where they end, or -1."""
     habits = town.habits
     top = len(lines.consumer) - 1
-    m = 0
     for pick in range(picks):
         at = top - pick
         if m + MOST_OF_CATEGORY > top - picks:

@@ -64,7 +64,7 @@ class Prices:
 
     annoying: float = 8.0
     creepy: float = 15.0
-    attention: float = 0.03
+    attention: float = 0.01
 
 
 def worth(predicted: F32, prices: Prices | None = None) -> F32:
