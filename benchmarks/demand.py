@@ -1,7 +1,7 @@
 """What a day of demand costs: who shops, what is in the baskets, which clocks are reset.
 
-Lives the households of The Complete Journey without any message, in one thread, and prints nanoseconds of processor
-time per consumer-day; the last line is one JSON object.
+Lives the households of The Complete Journey without any message, in one thread, and prints nanoseconds of
+processor time per consumer-day; the last line is one JSON object.
 """
 
 from __future__ import annotations
@@ -73,7 +73,9 @@ def main() -> None:
                 "bytes_per_consumer": round(sum(column.nbytes for column in habits) / n),
                 "trips_per_consumer_day": round(trips / lived, 4),
                 "lines_per_consumer_day": round(bought / lived, 4),
-                "ns_per_consumer_day": {step: round(float(cost), 1) for step, cost in zip(STEPS, best, strict=True)},
+                "ns_per_consumer_day": {
+                    step: round(float(cost), 1) for step, cost in zip(STEPS, best, strict=True)
+                },
                 "ns_per_consumer_day_all": round(float(best.sum()), 1),
             }
         )

@@ -75,6 +75,7 @@ def simulate(
     regulars simulate main-street --worlds 2
     regulars simulate --policy considerate --policy mine.py:Gentle --no-sweep[/dim]
     """
+    from regulars.market import diary as diary_of
     from regulars.market import run, town
     from regulars.report import page, table
     from regulars.report.metrics import summary
@@ -105,6 +106,8 @@ def simulate(
                 raise
             results, stopped = stop.args[0], True
         progress.say("Writing the page")
+        if not stopped:
+            results = diary_of.with_diaries(chosen, place, folder, results)
         results.save(folder)
         written = page.write(results, folder / "report.html")
     if json:

@@ -84,6 +84,7 @@ def made_demand(**changes: Any) -> Demand:
         "size_scale": BASKET_SIZES.astype(f32),
         "entry": np.cumsum(np.full(CATEGORIES, 1 / CATEGORIES)).astype(f32),
         "entry_units": np.full(CATEGORIES, 1.2, f32),
+        "more_units": np.ones(PRODUCTS, f32),
         "response": np.array([2.05, 0.35, 0.74, 0.35, 0.25, 0.04, -0.6, 0.5], f32),
     }
     return Demand(**(columns | changes))

@@ -161,7 +161,10 @@ def test_no_outcome_is_used_twice(shop, run):
     assert 0 < sum(credited) <= int(days.sum())
 
 
-def test_one_purchase_after_two_contacts_is_credited_to_the_later_one(shop):
+@pytest.mark.parametrize(
+    ("bought_on", "credited"), [(1, [1, 0]), (2, [0, 1]), (3, [0, 1]), (9, [0, 1]), (10, [0, 0])]
+)
+def test_one_purchase_after_two_contacts_is_credited_once(shop, bought_on, credited):
     made = shop("blast", warm=0)
     first = made.decide(1)
     second = made.decide(2)
@@ -169,12 +172,13 @@ def test_one_purchase_after_two_contacts_is_credited_to_the_later_one(shop):
     second = second._replace(category=np.full_like(second.category, category))
     made.record.recent_category[:, 1] = category
     made.pending.blocks[1].category[:] = category
-    made.record.last_day[who, category] = 3
     outcomes = []
     made.policy.learn = outcomes.append
-    for day in range(3, 12):
+    for day in range(1, 12):
+        if day == bought_on:
+            made.record.last_day[who, category] = day
         made.learn(day)
-    assert [int(o.bought.sum()) for o in outcomes] == [0, 1]
+    assert [int(o.bought.sum()) for o in outcomes] == credited
 
 
 def test_what_she_withholds_from_measuring_is_not_measured(shop, run):

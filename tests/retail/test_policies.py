@@ -225,6 +225,18 @@ def test_considerate_explores_with_the_propensity_it_states(shop):
     assert abs(share - 0.2) < 0.05  # two of three choices at 0.1 each
 
 
+def test_her_exploration_is_her_own_luck_alone_and_in_the_crowd(shop):
+    made = shop("considerate", epsilon=1.0)
+    together = made.decide(0, send=False)
+    tried = 0
+    for row in range(120):
+        alone = made.subset([row]).decide(0)
+        mine = together.customer == row
+        assert np.array_equal(alone.offer, together.offer[mine])
+        tried += int((alone.propensity < 0.5).sum())
+    assert tried > 30
+
+
 def test_blast_uses_nothing_about_anybody(shop):
     decided = shop("blast").decide(1)
     assert (decided.basis == Basis.NOTHING).all() and not decided.scopes.any()

@@ -81,6 +81,8 @@ class Explore(NamedTuple):
     value: F32  #: (W, C) mean factor of the week over the products of a category, by popularity
     usual: F32  #: (C,) mean of ``value`` over the weeks
     relative: F32  #: (P,) log of the usual price over the median of the category
+    base: F32  #: (P,) popularity that a product would have without any promotion
+    promoted: F32  #: (P,) mean factor of the weeks that promotion puts on a product
     cut: F32  #: (W, P) minus the log of what is left of the price
     least: (
         F32  #: (C,) below this the inclusive value never brings the need of a category; 0 when nobody knows
@@ -151,13 +153,11 @@ def explore_tables(shelf: Shelf, response: Sequence[float] | F32) -> Explore:
     order = shelf.category_product
     starts = shelf.category_ptr[:-1]
     filled = np.diff(shelf.category_ptr) > 0
-    popularity = np.maximum(shelf.popularity, np.float32(1e-3)).astype(np.float64)
-    base = np.ones(categories)
-    base[filled] = np.add.reduceat(popularity[order], starts[filled])
     b = [float(x) for x in response]
+    factor = np.empty((weeks, products), np.float32)
     for week in range(weeks):
         x = cut[week].astype(np.float64)
-        factor = np.exp(b[0] * x)
+        factor[week] = np.exp(b[0] * x)
         placed = shelf.placement_row[week] >= 0
         row = shelf.placement_row[week][placed]
         xp = x[placed]
@@ -165,20 +165,28 @@ def explore_tables(shelf: Shelf, response: Sequence[float] | F32) -> Explore:
         dm = d * m * np.exp(b[4] + b[6] * xp)
         share = both[row]
         mixed = share * dm + (display[row] - share) * d + (mailer[row] - share) * m
-        factor[placed] *= mixed + 1 - display[row] - mailer[row] + share
-        weight = (popularity * factor)[order]
+        factor[week, placed] *= mixed + 1 - display[row] - mailer[row] + share
+    # What was bought was bought with the promotions that there were: they must not count twice.
+    promoted = factor.mean(0, dtype=np.float64)
+    base = np.maximum(shelf.popularity, np.float32(1e-3)) / promoted
+    total = np.ones(categories)
+    total[filled] = np.add.reduceat(base[order], starts[filled])
+    for week in range(weeks):
+        weight = (base * factor[week])[order]
         running = np.cumsum(weight)
         before = np.concatenate([[0.0], running])[starts]
         running -= np.repeat(before, np.diff(shelf.category_ptr))
         cumulative[week] = running
-        value[week, filled] = np.add.reduceat(weight, starts[filled]) / base[filled]
+        value[week, filled] = np.add.reduceat(weight, starts[filled]) / total[filled]
     price = np.log(shelf.price.astype(np.float64)).mean(0)
     relative = np.zeros(products, np.float32)
     for c in np.flatnonzero(filled):
         members = order[shelf.category_ptr[c] : shelf.category_ptr[c + 1]]
         relative[members] = np.clip(price[members] - np.median(price[members]), -1.5, 1.5)
     usual = np.maximum(value.mean(0), np.float32(1e-6)).astype(np.float32)
-    return Explore(cumulative, value, usual, relative, cut, _least(usual, b, float(cut.max(initial=0.0))))
+    f32 = np.float32
+    least = _least(usual, b, float(cut.max(initial=0.0)))
+    return Explore(cumulative, value, usual, relative, base.astype(f32), promoted.astype(f32), cut, least)
 
 
 def _least(usual: F32, b: list[float], deepest: float) -> F32:
@@ -225,7 +233,7 @@ def fill_baskets(today, town, aisle, shoppers, n, lines):
     return m
 
 
-@njit(**DOOR)
+@njit(**INNER)
 def choose_categories(today, town, aisle, shoppers, start, stop, lines, m):
     """What some shoppers go for, left at the far end of ``lines``, last first; returns how many, or -1."""
     row_ptr, row_category = town.habits.row_ptr, town.habits.row_category
@@ -249,7 +257,6 @@ def choose_categories(today, town, aisle, shoppers, start, stop, lines, m):
         size = intended_size(key, day, name, size_cdf[i])
         scale = np.float64(size_scale[size])
         size_factor = town.demand.size_factor[size]
-        most = MOST_LIFT_IN_HAND if held else MOST_LIFT
         cheap = 1.0 if aisle.price_level[retailer] <= 1.0 else 0.0
         first = picks
         maybe = picks
@@ -266,9 +273,13 @@ def choose_categories(today, town, aisle, shoppers, start, stop, lines, m):
                 block = category >> 2
                 words = draws.four(key, _CATEGORY, name, day, block)
             word = words[category & 3]
-            # A bound first: only one row in five needs its prices looked at, and those one after the other, so that
-            # the processor fetches the next row's products while it works on this one's.
-            if draws.unit(word) < hazard * most and maybe < end:
+            # A bound first: only one row in five needs its prices looked at; and those one after the other,
+            # so that the processor fetches the next row's products while it works on this one's.
+            u = draws.unit(word)
+            looked_at = u < hazard * MOST_LIFT
+            if held and not looked_at and u < hazard * MOST_LIFT_IN_HAND:
+                looked_at = in_hand_for(day, i, retailer, category, town, aisle) != NOTHING
+            if looked_at and maybe < end:
                 lines.row[top - maybe] = row
                 lines.units[top - maybe] = np.int32(word)
                 lines.shelf_cents[top - maybe] = np.float32(hazard).view(np.int32)
@@ -279,8 +290,10 @@ def choose_categories(today, town, aisle, shoppers, start, stop, lines, m):
             u = draws.unit(np.uint32(lines.units[at]))
             hazard = np.float64(np.int32(lines.shelf_cents[at]).view(np.float32))
             low = hazard * least[category] * cheap
+            here = in_hand_for(day, i, retailer, category, town, aisle) if held else NOTHING
+            seen = Visit(i, retailer, visit.store, here)
             if (u < low and u < 1.0 - draws.exp(-low)) or (
-                u < 1.0 - draws.exp(-hazard * lift(today, town, aisle, visit, row, category))
+                u < 1.0 - draws.exp(-hazard * lift(today, town, aisle, seen, row, category))
             ):
                 picks = _pick(visit, row, category, lines, top, picks)
         entering = scale * novelty[i]
@@ -292,7 +305,7 @@ def choose_categories(today, town, aisle, shoppers, start, stop, lines, m):
     return picks
 
 
-@njit(**DOOR)
+@njit(**INNER)
 def choose_products(today, town, aisle, picks, lines, m):
     """Lines of each pick that ``choose_categories`` left, from ``m`` on; returns where they end, or -1."""
     habits = town.habits
@@ -303,7 +316,7 @@ def choose_products(today, town, aisle, picks, lines, m):
             return -1
         i, retailer = np.int64(lines.consumer[at]), np.int64(lines.retailer[at])
         row, category = np.int64(lines.row[at]), np.int64(lines.category[at])
-        held = in_hand(today.day, i, retailer, town, aisle)
+        held = in_hand_for(today.day, i, retailer, category, town, aisle)
         visit = Visit(i, retailer, np.int64(lines.store[at]), held)
         more = 0.0
         mean_units = np.float64(town.demand.entry_units[category])
@@ -319,7 +332,8 @@ def choose_products(today, town, aisle, picks, lines, m):
             for earlier in range(first, m):
                 fresh = fresh and lines.product[earlier] != product
             if fresh:
-                units = units_of(draws.unit(u_units), mean_units)
+                extra = (mean_units - 1.0) * town.demand.more_units[product]
+                units = units_of(draws.unit(u_units), 1.0 + extra)
                 write_line(today, aisle, visit, row, category, product, units, lines, m)
                 if held == A_COUPON:
                     _redeem(today, town, aisle, visit, occasion, lines, m)
@@ -370,6 +384,22 @@ def in_hand(day, i, retailer, town, aisle):
         if good_coupon(day, i, retailer, k, town, aisle) != NONE:
             held = A_COUPON
         elif held == NOTHING and hand.category[i, retailer, k] != NONE:
+            age = day - np.int64(hand.day[i, retailer, k])
+            if age <= FORGOTTEN * town.persuasion.exposure_half_life_days:
+                held = A_MESSAGE
+    return held
+
+
+@njit(**INNER)
+def in_hand_for(day, i, retailer, category, town, aisle):
+    """The same for one category: NOTHING when what she has in hand has no part in it."""
+    hand = town.hand
+    held = NOTHING
+    for k in range(hand.category.shape[2]):
+        bits_row = good_coupon(day, i, retailer, k, town, aisle)
+        if bits_row != NONE and aisle.eligible[bits_row, category] > 0.0:
+            held = A_COUPON
+        elif held == NOTHING and hand.category[i, retailer, k] == category:
             age = day - np.int64(hand.day[i, retailer, k])
             if age <= FORGOTTEN * town.persuasion.exposure_half_life_days:
                 held = A_MESSAGE
@@ -577,39 +607,47 @@ def _choose(today, town, aisle, visit, row, category, occasion):
     """A product of the category: one she knows, by loyalty, or another, by popularity."""
     habits = town.habits
     a, b, c, _ = draws.four(today.key, _PRODUCT, habits.consumer[visit.consumer], today.day, occasion)
-    unknown = unknown_weight(habits, row) * np.float64(aisle.explore.value[today.week, category])
+    weight = unknown_weight(habits, row) * np.float64(aisle.explore.value[today.week, category])
     if visit.held == A_COUPON:
-        unknown *= _coupon_reach(today, town, aisle, visit, category)
-    weight = unknown
+        weight *= _coupon_reach(today, town, aisle, visit, category)
+    u = draws.unit(a)
+    product = np.int64(NONE)
     if row != NONE:
+        # Each product in turn takes the place of those before it in proportion; what is left of the uniform
+        # is uniform again.
         for j in range(habits.product_ptr[row], habits.product_ptr[row + 1]):
-            weight += known_weight(today, town, aisle, visit, j)
-    target = draws.unit(a) * weight
-    if target < unknown:
-        return _explore(today, town, aisle, visit, category, draws.unit(b), draws.unit(c), target / unknown)
-    target -= unknown
-    last = habits.product_ptr[row + 1] - 1
-    for j in range(habits.product_ptr[row], last):
-        target -= known_weight(today, town, aisle, visit, j)
-        if target < 0.0:
-            return np.int64(habits.product[j])
-    return np.int64(habits.product[last])
+            known = known_weight(today, town, aisle, visit, j)
+            weight += known
+            share = known / weight
+            if u < share:
+                product = np.int64(habits.product[j])
+                u /= share
+            else:
+                u = (u - share) / (1.0 - share)
+    if product == NONE:
+        product = _explore(today, town, aisle, visit, category, b, c, u)
+    return product
 
 
 @njit(**INNER)
-def _explore(today, town, aisle, visit, category, u, v, pick):
+def _explore(today, town, aisle, visit, category, first, second, pick):
     """Two products by chain-wide popularity, then one of them by her store, her taste and her coupons.
 
     Two candidates and a choice between them (sampling-importance resampling) spare a table for every store.
+    ``first`` and ``second`` are words of luck, ``pick`` a uniform.
     """
-    one = popular(today.week, category, u, aisle)
-    two = popular(today.week, category, v, aisle)
-    if one != two:
-        w1 = _own_view(today, town, aisle, visit, category, one)
-        w2 = _own_view(today, town, aisle, visit, category, two)
-        if pick * (w1 + w2) >= w1:
-            one = two
-    return np.int64(aisle.shelf.category_product[one])
+    product = np.int64(NONE)
+    weight = 0.0
+    for word in (first, second):
+        position = popular(today.week, category, draws.unit(word), aisle)
+        view = _own_view(today, town, aisle, visit, category, position)
+        weight += view
+        if pick * weight < view:
+            product = np.int64(aisle.shelf.category_product[position])
+            pick = pick * weight / view
+        else:
+            pick = (pick * weight - view) / (weight - view)
+    return product
 
 
 @njit(**INNER)
@@ -636,7 +674,7 @@ def _own_view(today, town, aisle, visit, category, position):
     weight = np.float64(cumulative[today.week, position])
     if position > aisle.shelf.category_ptr[category]:
         weight -= cumulative[today.week, position - 1]
-    chain = max(weight / max(np.float64(aisle.shelf.popularity[product]), 1e-3), 1e-3)
+    chain = max(weight / max(np.float64(aisle.explore.base[product]), 1e-6), 1e-3)
     tilt = np.float64(habits.tier[visit.consumer]) * aisle.explore.relative[product]
     if aisle.shelf.private[product]:
         tilt += habits.private[visit.consumer]
@@ -718,7 +756,10 @@ def _enter_by_message(today, town, aisle, visit, entering, lines, top, picks, en
             share = np.float64(entry[category])
             if category > 0:
                 share -= entry[category - 1]
-            added = entering * share * (lift(today, town, aisle, visit, np.int64(NONE), category) - 1.0)
+            value = exposure(today.day, category, visit, town)
+            if visit.held == A_COUPON:
+                value *= _coupon_reach(today, town, aisle, visit, category)
+            added = entering * share * (min(value, MOST_LIFT_IN_HAND) - 1.0)
             words = draws.four(today.key, _CATEGORY, town.habits.consumer[i], today.day, category >> 2)
             if added > 0.0 and draws.unit(words[category & 3]) < 1.0 - draws.exp(-added):
                 picks = _pick(visit, np.int64(NONE), category, lines, top, picks)
@@ -775,22 +816,22 @@ def substitute(today, town, aisle, out, lines, k):
     visit = Visit(i, retailer, np.int64(lines.store[k]), in_hand(today.day, i, retailer, town, aisle))
     occasion = lines.product[k]
     a, b, c, d = draws.four(today.key, _SUBSTITUTE, habits.consumer[i], today.day, occasion)
-    unknown = unknown_weight(habits, row) * np.float64(aisle.explore.value[today.week, category])
-    weight = unknown
-    last = NONE
+    weight = unknown_weight(habits, row) * np.float64(aisle.explore.value[today.week, category])
+    u = draws.unit(a)
+    instead = np.int64(NONE)
     if row != NONE:
         for j in range(habits.product_ptr[row], habits.product_ptr[row + 1]):
             if not out[habits.product[j]]:
-                weight += known_weight(today, town, aisle, visit, j)
-                last = j
-    target = draws.unit(a) * weight - unknown
-    if target >= 0.0 and last != NONE:
-        for j in range(habits.product_ptr[row], last):
-            if not out[habits.product[j]]:
-                target -= known_weight(today, town, aisle, visit, j)
-                if target < 0.0:
-                    return np.int64(habits.product[j])
-        return np.int64(habits.product[last])
+                known = known_weight(today, town, aisle, visit, j)
+                weight += known
+                share = known / weight
+                if u < share:
+                    instead = np.int64(habits.product[j])
+                    u /= share
+                else:
+                    u = (u - share) / (1.0 - share)
+    if instead != NONE:
+        return instead
     for word in (b, c, d):
         product = np.int64(
             aisle.shelf.category_product[popular(today.week, category, draws.unit(word), aisle)]

@@ -68,6 +68,7 @@ class Demand(NamedTuple):
     size_scale: F32  #: (22,) basket size as the hazards need it, so that baskets come out as long as intended
     entry: F32  #: (C,) cumulative probabilities of the category that she enters for the first time
     entry_units: F32  #: (C,) mean units per line of a category that is new to her
+    more_units: F32  #: (P,) factor on the units beyond the first: some products are bought by the dozen
     #: (8,) choice coefficients: depth, display, mailer x depth, display x depth, display x mailer, mailer,
     #: display x mailer x depth, incidence power; depth as minus the log of what is left of the price
     response: F32

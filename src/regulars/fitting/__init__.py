@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Callable
+from importlib import metadata
 
 import numpy as np
 import polars as pl
 
-import regulars
 from regulars.consumers.choice import explore_tables
 from regulars.consumers.population import Demand, Habits, Population
 from regulars.errors import SettingError, ShapeError
@@ -30,18 +30,18 @@ Progress = Callable[[str, float], None]
 
 CALIBRATE_ROUNDS = 4
 
-#: Where each part of Habits and Demand comes from: ``fitted`` to a household's own purchases or to all of them;
-#: ``calibrated`` further by simulating and matching; ``given`` by an earlier study of the default panel; ``told``
-#: by the source.
+#: Where each part of Habits and Demand comes from: ``fitted`` to a household's own purchases or to all of
+#: them; ``calibrated`` further by simulating and matching; ``given`` by an earlier study of the default
+#: panel; ``told`` by the source.
 ORIGIN = {
     "fitted": [
-        *("trip_dow", "trip_class", "gap_power", "size_cdf", "row_category", "row_interval", "row_units"),
+        *("trip_dow", "trip_class", "gap_power", "row_category", "row_interval", "row_units"),
         *("product", "loyalty", "deal", "private", "tier", "store", "store_cdf", "novelty", "coupon"),
-        *("week_trips", "week_category", "size_factor", "entry", "entry_units"),
+        *("week_trips", "week_category", "size_factor", "entry", "entry_units", "more_units"),
     ],
     "calibrated": [
         *("trip_rate", "row_rate", "row_explore", "row_lines"),
-        *("gap_hazard", "age_hazard", "drift_sigma", "size_scale"),
+        *("gap_hazard", "age_hazard", "drift_sigma", "size_cdf", "size_scale"),
     ],
     "given": ["response"],
     "told": ["age", "income", "kids", "household_size"],
@@ -116,7 +116,7 @@ def assemble(panel: Panel, shelf: Shelf, say: Progress) -> tuple[Population, His
     rows = rows_of_history(history, categories)
     needs = fit_categories(history, rows, intended, promoted)
     say("products", 0.22)
-    products = fit_products(lines, history, rows, categories)
+    products = fit_products(lines, history, rows, explore)
     deal, private, tier = fit_tilts(lines, shelf, explore, households)
     store, store_cdf = fit_stores(history)
     life, words = fit_private_life(panel.households)
@@ -157,6 +157,7 @@ def assemble(panel: Panel, shelf: Shelf, say: Progress) -> tuple[Population, His
         size_scale=size_rates().astype(f32),
         entry=_cumulative(needs.entry),
         entry_units=products.category_units.astype(f32),
+        more_units=products.more_units.astype(f32),
         response=np.array(RESPONSE, f32),
     )
     about = {
@@ -168,7 +169,7 @@ def assemble(panel: Panel, shelf: Shelf, say: Progress) -> tuple[Population, His
         "closed_days": np.flatnonzero(~history.is_open).tolist(),
         "households": households,
         "fitted_on": datetime.datetime.now(datetime.UTC).date().isoformat(),
-        "regulars": regulars.__version__,
+        "regulars": metadata.version("regulars"),
         **ORIGIN,
         "words": words,
     }

@@ -31,6 +31,8 @@ SEED = 20170101
 WARM_UP = 35
 #: Weight, in trips or purchases, of leaving a parameter as it is.
 CAUTION = 60.0
+#: Baskets of more categories count as of this many.
+MOST_SEEN = 150
 #: Part of a correction that is made at once.
 STEP = 0.8
 
@@ -61,7 +63,7 @@ def calibrate(
             break
         again = history_of(lived, history.households, history.days, history.first_dow, history.is_open)
         seen = _Seen(lived, again, population, figures(lived, history.households, history.days))
-        population = _correct(population, target, seen, _size_ratio(population, again, key))
+        population = _correct(population, target, seen, _sizes_lived(population, again, key))
     say("done", 1.0)
     return population
 
@@ -78,6 +80,9 @@ class _Seen:
         trips = np.diff(history.trip_ptr).astype(np.float64)
         self.class_trips = np.bincount(habits.trip_class, trips, RATE_CLASSES).astype(np.float64)
         self.category_bought = np.bincount(history.bought_category, minlength=categories).astype(np.float64)
+        self.sizes = np.bincount(np.minimum(history.trip_size, MOST_SEEN), minlength=MOST_SEEN + 1).astype(
+            np.float64
+        )
         self.lines_per_category = history.bought_lines.sum() / max(len(history.bought_lines), 1)
         self.drift = drift_strength(history, habits.trip_class, demand.week_trips.astype(np.float64))
         self.gap = _gaps(history, habits, demand)
@@ -111,18 +116,35 @@ def _ages(history: History, categories: int, demand: Demand) -> tuple[F64, F64]:
     return found, expected
 
 
-def _size_ratio(population: Population, history: History, key: NDArray[np.uint32]) -> F64:
-    """(22,) intended over realised mean number of categories."""
+def _sizes_lived(population: Population, history: History, key: NDArray[np.uint32]) -> F64:
+    """(22, MOST_SEEN + 1) shopping days by intended size and number of categories that came out."""
     household = history.trip_household
     u = draws.uniform_column(key, draws.Purpose.SIZE, population.habits.consumer[household], history.trip_day)
     intended = (u[:, None] >= population.habits.size_cdf[household][:, :-1]).sum(1)
-    trips = np.bincount(intended, minlength=len(BASKET_SIZES))
-    realised = np.bincount(intended, history.trip_size.astype(np.float64), len(BASKET_SIZES))
-    sizes = BASKET_SIZES.astype(np.float64)
-    return np.asarray((trips * sizes + CAUTION) / (realised + CAUTION))
+    cell = intended * (MOST_SEEN + 1) + np.minimum(history.trip_size, MOST_SEEN)
+    counts = np.bincount(cell, minlength=len(BASKET_SIZES) * (MOST_SEEN + 1)).astype(np.float64)
+    return counts.reshape(len(BASKET_SIZES), MOST_SEEN + 1)
 
 
-def _correct(population: Population, target: _Seen, seen: _Seen, size_ratio: F64) -> Population:
+def _size_ratio(lived: F64) -> F64:
+    """(22,) intended over realised mean number of categories."""
+    realised = lived @ np.arange(MOST_SEEN + 1)
+    ratio = (lived.sum(1) * BASKET_SIZES + CAUTION) / (realised + CAUTION)
+    # The smallest basket is the one category that nobody leaves without.
+    ratio[0] = 1.0
+    return np.asarray(ratio)
+
+
+def _size_shift(lived: F64, real: F64) -> F64:
+    """(22,) how much oftener each size should be intended, for baskets to come out as in the panel.
+
+    One step of Richardson and Lucy's deconvolution (Astronomical Journal 79, 1974).
+    """
+    wanted = _ratio(real, lived.sum(0) * (real.sum() / max(lived.sum(), 1.0)))
+    return np.asarray((lived @ wanted + CAUTION) / (lived.sum(1) + CAUTION))
+
+
+def _correct(population: Population, target: _Seen, seen: _Seen, sizes: F64) -> Population:
     habits, demand = population.habits, population.demand
     trips = _ratio(target.class_trips, seen.class_trips)
     gap = _ratio(target.gap[0], target.gap[1]) / _ratio(seen.gap[0], seen.gap[1])
@@ -148,18 +170,26 @@ def _correct(population: Population, target: _Seen, seen: _Seen, size_ratio: F64
         row_rate=_moved(habits.row_rate, bought[habits.row_category]),
         row_explore=_moved(habits.row_explore, np.asarray(roam)),
         row_lines=lines.astype(np.float32),
+        size_cdf=_shifted(habits.size_cdf, _size_shift(sizes, target.sizes)),
     )
-    size_ratio[0] = 1.0
     demand = demand._replace(
         gap_hazard=np.clip(_moved(demand.gap_hazard, gap), 0.02, 20.0),
         age_hazard=np.clip(_moved(demand.age_hazard, age), 0.02, 20.0),
-        size_scale=_moved(demand.size_scale, size_ratio),
+        size_scale=_moved(demand.size_scale, _size_ratio(sizes)),
     )
     return replace(population, habits=habits, demand=demand)
 
 
 def _moved(column: F32, ratio: F64) -> F32:
     return np.asarray(column * np.clip(ratio, 0.3, 3.0) ** STEP, np.float32)
+
+
+def _shifted(size_cdf: F32, shift: F64) -> F32:
+    """Cumulative shares after each share was multiplied by its shift."""
+    share = np.diff(size_cdf.astype(np.float64), axis=1, prepend=0.0) * shift**STEP
+    cdf = np.cumsum(share, 1) / share.sum(1, keepdims=True)
+    cdf[:, -1] = 1.0
+    return np.asarray(cdf, np.float32)
 
 
 def _ratio(found: NDArray[Any], expected: NDArray[Any]) -> F64:

@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from regulars.consumers.choice import Explore
 from regulars.consumers.population import STORES
 from regulars.fitting.categories import Rows
 from regulars.fitting.history import History
@@ -21,6 +22,8 @@ EXPLORE = 1.0
 ROAMING_WEIGHT = 20.0
 UNITS_WEIGHT = 4.5
 LINES_WEIGHT = 4.5
+#: Weight, in units beyond the first, of a product being like its category.
+MORE_WEIGHT = 3.0
 STORE_WEIGHT = 0.8
 #: Products kept in a row; what she bought of others is as if she had explored.
 MOST_KNOWN = 12
@@ -36,10 +39,16 @@ class ProductHabits(NamedTuple):
     units: F64  #: (K,) mean units a line
     lines: F64  #: (K,) mean lines when bought
     category_units: F64  #: (C,)
+    more_units: F64  #: (P,) units beyond the first against those usual in its rows
 
 
-def fit_products(lines: pl.DataFrame, history: History, rows: Rows, categories: int) -> ProductHabits:
-    """Loyalty by days on which each product was bought, less a discount; units and lines by category."""
+def fit_products(lines: pl.DataFrame, history: History, rows: Rows, explore: Explore) -> ProductHabits:
+    """Loyalty by days on which each product was bought, less a discount; units and lines by category.
+
+    Loyalty is what it would be without promotions: purchases over the mean factor that promotion put on the
+    product.
+    """
+    categories = len(explore.usual)
     cells = (
         lines.group_by("household", "category", "product")
         .agg(times=pl.col("day").n_unique())
@@ -47,29 +56,47 @@ def fit_products(lines: pl.DataFrame, history: History, rows: Rows, categories: 
     )
     row = _row_index(rows, cells["household"].to_numpy(), cells["category"].to_numpy(), categories)
     times = cells["times"].to_numpy().astype(np.float64)
-    ptr = np.searchsorted(row, np.arange(len(rows.category) + 1)).astype(np.int64)
+    product = cells["product"].to_numpy().astype(np.int32)
+    ptr = _pointers(row, len(rows.category))
     different = np.diff(ptr).astype(np.float64)
-    picks = np.bincount(row, times, len(rows.category)).astype(np.float64)
     household = np.repeat(np.arange(history.households), np.diff(rows.ptr))
+    picks = np.bincount(row, times, len(rows.category)).astype(np.float64)
     roaming = _roaming(different, picks, rows, household, categories, history.households)
-    explore = EXPLORE * roaming[household] + DISCOUNT * different
-    rank = np.arange(len(row)) - ptr[row]
-    kept = rank < MOST_KNOWN
-    explore += np.bincount(row[~kept], times[~kept] - DISCOUNT, len(explore))
-    ptr = np.concatenate([[0], np.cumsum(np.minimum(np.diff(ptr), MOST_KNOWN))]).astype(np.int64)
-    bought_lines = np.bincount(rows.bought, history.bought_lines, len(rows.category)).astype(np.float64)
-    bought_units = np.bincount(
-        rows.bought, history.bought_units.astype(np.float64), len(rows.category)
-    ).astype(np.float64)
-    category_lines = _mean_by(rows.category, bought_lines, rows.times, categories)
-    category_units = _mean_by(rows.category, bought_units, bought_lines, categories)
-    lines_mean = (bought_lines + LINES_WEIGHT * category_lines[rows.category]) / (rows.times + LINES_WEIGHT)
-    units_mean = (bought_units + UNITS_WEIGHT * category_units[rows.category]) / (bought_lines + UNITS_WEIGHT)
+    unknown = EXPLORE * roaming[household] + DISCOUNT * different
+    kept = np.arange(len(row)) - ptr[row] < MOST_KNOWN
+    unknown += np.bincount(row[~kept], times[~kept] - DISCOUNT, len(unknown))
+    row, times, product = row[kept], times[kept], product[kept]
+    usual = explore.usual[rows.category[row]] / np.maximum(explore.promoted[product], 1e-3)
+    in_lines = np.bincount(rows.bought, history.bought_lines, len(rows.category)).astype(np.float64)
+    in_units = np.bincount(rows.bought, history.bought_units.astype(np.float64), len(rows.category)).astype(
+        np.float64
+    )
+    category_lines = _mean_by(rows.category, in_lines, rows.times, categories)
+    category_units = _mean_by(rows.category, in_units, in_lines, categories)
+    units = (in_units + UNITS_WEIGHT * category_units[rows.category]) / (in_lines + UNITS_WEIGHT)
     return ProductHabits(
-        ptr, cells["product"].to_numpy().astype(np.int32)[kept], times[kept] - DISCOUNT, explore,
-        units_mean, lines_mean,
-        category_units,
-    )  # fmt: skip
+        ptr=_pointers(row, len(rows.category)),
+        product=product,
+        loyalty=(times - DISCOUNT) * usual,
+        explore=unknown,
+        units=units,
+        lines=(in_lines + LINES_WEIGHT * category_lines[rows.category]) / (rows.times + LINES_WEIGHT),
+        category_units=category_units,
+        more_units=_more_units(lines, rows, units, explore),
+    )
+
+
+def _more_units(lines: pl.DataFrame, rows: Rows, units: F64, explore: Explore) -> F64:
+    household, category = (lines[name].to_numpy().astype(np.int64) for name in ("household", "category"))
+    usual = units[_row_index(rows, household, category, len(explore.usual))] - 1.0
+    product, products = lines["product"].to_numpy(), len(explore.base)
+    found = np.bincount(product, lines["units"].to_numpy().astype(np.float64) - 1.0, products)
+    expected = np.bincount(product, np.maximum(usual, 0.0), products)
+    return np.asarray((np.maximum(found, 0.0) + MORE_WEIGHT) / (expected + MORE_WEIGHT))
+
+
+def _pointers(row: I64, rows: int) -> I64:
+    return np.searchsorted(row, np.arange(rows + 1)).astype(np.int64)
 
 
 def fit_stores(history: History) -> tuple[NDArray[np.uint16], F64]:

@@ -283,7 +283,8 @@ def closing(life: Life, warm: Warm) -> dict[str, NDArray[np.float64]]:
         base.append(float((yearly[:, r] * (change + world.permission_premium * reachable)).sum()))
         recent = life.tally.period_trips[:, r, -2:].sum(axis=1) > 0
         regulars.append(float((recent & (mind.trust[:, r] >= 0.5) & (mind.blocked[:, r] == 0)).mean()))
-    return {"base_value": np.array(base), "regulars": np.array(regulars)}
+    at_first = [float((shop.record.optin != 0).sum()) for shop in warm.shops]
+    return {"base_value": np.array(base), "regulars": np.array(regulars), "reachable_start": np.array(at_first)}
 
 
 def favourites(habits: Habits, rows: I32) -> NDArray[np.int32]:

@@ -18,6 +18,7 @@ from regulars.errors import RegularsError, SettingError
 from regulars.market import arms, day, outcome, run, town
 from regulars.market.arms import Task
 from regulars.market.town import Town
+from regulars.report.results import Results
 from regulars.retail import explain
 from regulars.settings import Scenario
 from regulars.terms import Action, Channel, Fate, Reaction, Scope, Verdict
@@ -38,6 +39,8 @@ _THOUGHT = {
     Verdict.ANNOYING: "Not again.",
     Verdict.IGNORED: "Read, and forgotten.",
 }
+#: Which arms stand side by side in a report, as far as a run has them.
+SIDE_BY_SIDE = ("blast", "harvest", "considerate")
 _SCHEMA = {"day": pl.Int32, "date": pl.String, "kind": pl.String, "text": pl.String}
 
 
@@ -158,6 +161,35 @@ def only(place: Town, row: int) -> Town:
     """The same town with one consumer in it."""
     rows = np.array([row], np.int64)
     return replace(place, habits=rows_of(place.habits, rows), household_id=place.household_id[rows])
+
+
+def with_diaries(scenario: Scenario, place: Town, folder: Path, results: Results) -> Results:
+    """The results with one consumer's diary in up to three arms of the first world.
+
+    She is the one whose judgement the arms divide most: compelling under the last of them, creepy or annoying under the
+    others, and shut out there if anybody is.
+    """
+    people = results.consumers.filter(pl.col("world") == 0)
+    present = people["arm"].unique(maintain_order=True).to_list()
+    chosen = [arm for arm in SIDE_BY_SIDE if arm in present] or present[:3]
+    if scenario.mode != "arms" or not chosen:
+        return results
+    displeased = pl.col("creepy") + pl.col("annoying") + 20 * (pl.col("shut_out_day") >= 0)
+    score = (
+        people.filter(pl.col("arm").is_in(chosen))
+        .group_by("consumer")
+        .agg(
+            pl.when(pl.col("arm") == chosen[-1]).then(pl.col("compelling") - displeased).otherwise(displeased).sum().alias("divided"),
+            pl.col("trips").sum(),
+        )
+        .filter(pl.col("trips") > 0)
+        .sort("divided", "consumer", descending=[True, False])
+    )
+    if not score.height:
+        return results
+    row = int(np.searchsorted(place.habits.consumer, score["consumer"][0]))
+    told = {arm: replay_one(scenario, place, folder, row, arm, 0) for arm in chosen}
+    return replace(results, diaries={arm: diary.entries for arm, diary in told.items()})
 
 
 def _scenario_of(folder: Path) -> Scenario:

@@ -48,7 +48,8 @@ FLOWS = {
 class Outcome:
     """Counts and closing state of one arm in one world.
 
-    ``closing`` maps a measure (base_value in currency units, regulars as a share) to its (R,) values.
+    ``closing`` maps a measure (base_value in currency units, regulars as a share, reachable_start as a count) to its
+    (R,) values.
     ``learned`` is what each retailer knew in common day by day (:class:`Learned`), so that one consumer's year can be
     replayed alone.
     """

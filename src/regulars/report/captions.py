@@ -189,7 +189,7 @@ def reachable(weeks: Mapping[Player, Sequence[Interval]], lived: Lived, found: M
         return "Nobody was contacted, so everybody can still be reached."
     ordered = sorted(senders, key=lambda player: -weeks[player][-1].mean)
     best, worst = ordered[0], ordered[-1]
-    text = f"at the end {_name(lived, best)} reaches {rounded(weeks[best][-1].mean)} of its customers"
+    text = f"at the end {_name(lived, best)} still reaches {rounded(weeks[best][-1].mean)} of those it could reach at first"
     if worst != best:
         text += f", {_name(lived, worst)} {rounded(weeks[worst][-1].mean)}"
         half = found[worst].half if worst in found else None
@@ -202,7 +202,7 @@ def reachable_words(weeks: Mapping[Player, Sequence[Interval]], lived: Lived) ->
     """Every end of the curves in words."""
     ordered = sorted(weeks, key=lambda player: -weeks[player][-1].mean)
     parts = [f"{_name(lived, player)} {percent(weeks[player][-1].mean)}" for player in ordered]
-    return f"Share of customers within reach, week by week. At the end: {', '.join(parts)}."
+    return f"Share of those within reach on day 0 who still are, week by week. At the end: {', '.join(parts)}."
 
 
 def lost(found: Mapping[Player, Loss], lived: Lived) -> str:

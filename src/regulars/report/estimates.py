@@ -138,7 +138,8 @@ class Lived:
 
     Values that are missing or not finite are left out; ``gaps`` names them. The metrics in ``DERIVED`` are
     made from the run's own: ``profit_and_base`` is profit plus base_value, ``contacts_per_week`` is per
-    consumer, and the shares are of all consumers.
+    consumer; the share within reach is of those who were on day 0 (``reachable_start``), when the run tells, and other
+    shares are of all consumers.
 
     Parameters
     ----------
@@ -160,6 +161,11 @@ class Lived:
                 self._values.setdefault((player, metric), {})[world] = value
         self.players = self._ranked(dict.fromkeys(player for player, _ in self._values))
 
+    def _whole(self, player: Player, metric: str) -> dict[int, float]:
+        """What a share is of: those within reach on day 0 for ``reachable_share``, else all consumers."""
+        at_first = self.of(player, "reachable_start") if metric == "reachable_share" else {}
+        return at_first or self.of(player, "consumers")
+
     def of(self, player: Player, metric: str) -> dict[int, float]:
         """World to value; empty when the run does not give the metric."""
         if metric == "profit_and_base":
@@ -169,7 +175,7 @@ class Lived:
             return {world: value / self.weeks for world, value in each.items()}
         if metric in DERIVED:
             return _joined(
-                _ratio, self.of(player, metric.removesuffix("_share")), self.of(player, "consumers")
+                _ratio, self.of(player, metric.removesuffix("_share")), self._whole(player, metric)
             )
         return self._values.get((player, metric), {})
 

@@ -29,13 +29,15 @@ class Loss:
 
 
 def reachable_weeks(results: Results, lived: Lived) -> dict[Player, list[Interval]]:
-    """Share of all consumers that each player can reach, week by week, over worlds."""
+    """Share of those within reach on day 0 that each player can still reach, week by week, over worlds."""
     found = {}
     levels = results.weekly.filter((pl.col("metric") == "reachable") & pl.col("value").is_finite()).sort(
         "week"
     )
     columns: dict[tuple[str, str], dict[int, list[float]]] = {}
-    consumers = {player: lived.of(player, "consumers") for player in lived.players}
+    consumers = {
+        player: lived.of(player, "reachable_start") or lived.of(player, "consumers") for player in lived.players
+    }
     whole = {(p.arm, p.retailer, world): n for p, worlds in consumers.items() for world, n in worlds.items()}
     for world, arm, retailer, week, value in levels.select(
         "world", "arm", "retailer", "week", "value"

@@ -404,7 +404,11 @@ class Retailer:
 
         Restored each day, it lets one customer alone be decided as she was in the crowd.
         """
-        out = {"_interval": self._interval, "_popular": self._popular, "_guessed_day": self._guessed_day}
+        out: dict[str, NDArray[Any]] = {
+            "_interval": self._interval,
+            "_popular": self._popular,
+            "_guessed_day": self._guessed_day,
+        }
         if Scope.DEMOGRAPHICS in self.scopes:
             out["_affinity"] = self._affinity
         if Scope.INFERRED in self.scopes:
