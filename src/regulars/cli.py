@@ -21,11 +21,15 @@ app = typer.Typer(
     rich_markup_mode="rich",
 )
 
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else on standard output.")]
+Json = Annotated[
+    bool, typer.Option("--json", help="Print one JSON object and nothing else on standard output.")
+]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar.")]
 Columns = Annotated[
     list[str] | None,
-    typer.Option("--columns", help="Which column of the file is which: date=Day, card=Kunde, net=Amount, sku=..."),
+    typer.Option(
+        "--columns", help="Which column of the file is which: date=Day, card=Kunde, net=Amount, sku=..."
+    ),
 ]
 
 
@@ -55,16 +59,28 @@ def simulate(
         list[str] | None,
         typer.Option("--policy", "-p", help="Only this policy; repeatable. Your own: path.py:Name."),
     ] = None,
-    consumers: Annotated[int | None, typer.Option(help="How many consumers; 0 for every fitted household.")] = None,
-    days: Annotated[int | None, typer.Option(help="Days to live, from 1 January of the source's year.")] = None,
+    consumers: Annotated[
+        int | None, typer.Option(help="How many consumers; 0 for every fitted household.")
+    ] = None,
+    days: Annotated[
+        int | None, typer.Option(help="Days to live, from 1 January of the source's year.")
+    ] = None,
     worlds: Annotated[int | None, typer.Option(help="Draws of what no data can tell.")] = None,
     seed: Annotated[int | None, typer.Option(help="The same seed gives the same luck.")] = None,
     threads: Annotated[int, typer.Option(help="Cores to use, 0 for all; results do not depend on it.")] = 0,
-    out: Annotated[Path | None, typer.Option(help="Folder for results and page; default runs/SCENARIO-SEED.")] = None,
-    ablate: Annotated[list[str] | None, typer.Option(help="Switch a mechanism off, such as irritation.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for results and page; default runs/SCENARIO-SEED.")
+    ] = None,
+    ablate: Annotated[
+        list[str] | None, typer.Option(help="Switch a mechanism off, such as irritation.")
+    ] = None,
     prior: Annotated[list[str] | None, typer.Option(help="Pin a prior in every world: name=value.")] = None,
-    sweep: Annotated[bool, typer.Option(help="Also sweep contact frequency and the unidentified priors.")] = True,
-    data: Annotated[Path | None, typer.Option(help="Your own purchases (CSV or Parquet) as the town.")] = None,
+    sweep: Annotated[
+        bool, typer.Option(help="Also sweep contact frequency and the unidentified priors.")
+    ] = True,
+    data: Annotated[
+        Path | None, typer.Option(help="Your own purchases (CSV or Parquet) as the town.")
+    ] = None,
     columns: Columns = None,
     json: Json = False,
     quiet: Quiet = False,
@@ -88,7 +104,9 @@ def simulate(
         worlds=worlds,
         seed=seed,
         ablate=tuple(ablate) if ablate else None,
-        priors={name: _number(value, name) for name, value in _pairs(prior, "--prior").items()} if prior else None,
+        priors={name: _number(value, name) for name, value in _pairs(prior, "--prior").items()}
+        if prior
+        else None,
         sweep=None if sweep else settings.SweepSettings(),
         source=str(data.resolve()) if data else None,
         columns=_pairs(columns, "--columns") or None,
@@ -99,7 +117,9 @@ def simulate(
     with live_progress(shown) as progress:
         place = town.build(chosen, say=progress.say)
         try:
-            results = run.simulate(chosen, folder=folder, threads=threads, progress=progress.tell, place=place)
+            results = run.simulate(
+                chosen, folder=folder, threads=threads, progress=progress.tell, place=place
+            )
             stopped = False
         except KeyboardInterrupt as stop:
             if not stop.args or stop.args[0] is None:
@@ -130,12 +150,18 @@ def simulate(
 
 @app.command()
 def fit(
-    source: Annotated[str, typer.Argument(help="complete-journey, or your purchases as CSV or Parquet.")] = "complete-journey",
+    source: Annotated[
+        str, typer.Argument(help="complete-journey, or your purchases as CSV or Parquet.")
+    ] = "complete-journey",
     columns: Columns = None,
-    products: Annotated[Path | None, typer.Option(help="A table of your products: sku, category, brand ...")] = None,
+    products: Annotated[
+        Path | None, typer.Option(help="A table of your products: sku, category, brand ...")
+    ] = None,
     date_format: Annotated[str | None, typer.Option(help="How dates are written, such as %d/%m/%Y.")] = None,
     out: Annotated[Path, typer.Option(help="The population file to write.")] = Path("population.parquet"),
-    rejects: Annotated[Path | None, typer.Option(help="List of rows left out; default beside the population file.")] = None,
+    rejects: Annotated[
+        Path | None, typer.Option(help="List of rows left out; default beside the population file.")
+    ] = None,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -170,7 +196,9 @@ def fit(
     if json:
         print(jsonlib.dumps(told, allow_nan=False, default=str))
         return
-    print(f"{len(population):,} households fitted on {panel.lines.height:,} lines over {panel.days} days: {out}")
+    print(
+        f"{len(population):,} households fitted on {panel.lines.height:,} lines over {panel.days} days: {out}"
+    )
     for kind, count in counts.items():
         print(f"  left out: {count:,} rows, {kind}")
     if panel.rejects_file and counts:
@@ -209,7 +237,9 @@ def policies(json: Json = False) -> None:
 
     grid = Table("policy", "what it does", "settings", box=None, header_style="bold", pad_edge=False)
     for name, entry in told.items():
-        grid.add_row(name, entry["about"], ", ".join(f"{key}={value}" for key, value in entry["settings"].items()))
+        grid.add_row(
+            name, entry["about"], ", ".join(f"{key}={value}" for key, value in entry["settings"].items())
+        )
     Console().print(grid)
     print("\nYour own: a Python file with such a class, given as --policy path.py:Name (docs/policies.md).")
 
@@ -217,7 +247,9 @@ def policies(json: Json = False) -> None:
 @app.command()
 def report(
     run: Annotated[Path | None, typer.Argument(help="Folder of a run; default the newest in runs/.")] = None,
-    out: Annotated[Path | None, typer.Option(help="Where to write the page; default report.html in the folder.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Where to write the page; default report.html in the folder.")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Print the table of a finished run and write its page anew."""
@@ -258,7 +290,9 @@ def _folder(path: Path) -> Path:
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise SettingError(f"cannot make the folder {path}: {error.strerror}. Name another with --out") from error
+        raise SettingError(
+            f"cannot make the folder {path}: {error.strerror}. Name another with --out"
+        ) from error
     return path
 
 

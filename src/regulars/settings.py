@@ -34,7 +34,9 @@ class RetailerSettings:
     coupon_funded: float = 0.5  #: share of coupon value that the manufacturer pays (assumed)
     contact_cost: float = 0.01  #: currency units per electronic contact, with handling (assumed)
     mail_cost: float = 0.45  #: currency units per contact by post (assumed)
-    weeks_of_stock: float = 0.0  #: order-up-to level in weeks of usual sales; 0 means that nothing is ever out
+    weeks_of_stock: float = (
+        0.0  #: order-up-to level in weeks of usual sales; 0 means that nothing is ever out
+    )
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,7 @@ class Scenario:
         if self.mode == "arms" and len(self.retailers) != 1:
             raise SettingError(
                 f"mode 'arms' compares policies at one retailer, but {len(self.retailers)} are given; "
-                "use mode = \"market\""
+                'use mode = "market"'
             )
         names = [retailer.name for retailer in self.retailers]
         if len(set(names)) != len(names):
@@ -122,7 +124,9 @@ def load(name_or_path: str | Path) -> Scenario:
     """
     name = str(name_or_path)
     if name in shipped():
-        return parse((resources.files("regulars") / "scenarios" / f"{name}.toml").read_text("utf-8"), f"{name}.toml")
+        return parse(
+            (resources.files("regulars") / "scenarios" / f"{name}.toml").read_text("utf-8"), f"{name}.toml"
+        )
     path = Path(name_or_path)
     if not path.is_file():
         known = ", ".join(shipped())

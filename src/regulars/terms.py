@@ -54,6 +54,10 @@ class Channel(enum.IntEnum):
     STORE = 4
 
 
+#: Bits of the channels that a sender can use at next to no cost; being within reach means being open on one of them.
+ELECTRONIC = (1 << Channel.EMAIL) | (1 << Channel.APP) | (1 << Channel.SMS)
+
+
 class Action(enum.IntEnum):
     """What a decision says."""
 

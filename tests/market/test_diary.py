@@ -32,7 +32,9 @@ def test_a_diary_tells_what_she_was_told_and_why(scenario, hamlet, folder):
 def test_a_year_is_replayed_in_about_a_second(scenario, hamlet, folder):
     told = diary.replay_one(scenario, hamlet, folder, 3, "considerate", 0)
     days = scenario.days + scenario.warm_up
-    assert told.replay_s / days * 456 < 5  # generous: machines that run tests are shared; benchmarks/ has the figure
+    assert (
+        told.replay_s / days * 456 < 5
+    )  # generous: machines that run tests are shared; benchmarks/ has the figure
 
 
 def test_who_is_not_there_is_named(folder, scenario, hamlet):

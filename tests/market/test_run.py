@@ -79,7 +79,10 @@ def test_sweeps_name_their_arms_and_stay_out_of_the_ranking(scenario):
     )
     tasks = arms.tasks(swept)
     assert sum(task.arm.group == "arms" for task in tasks) == 6
-    assert {task.arm.name for task in tasks if task.arm.group == "frequency"} == {"considerate@0", "considerate@7"}
+    assert {task.arm.name for task in tasks if task.arm.group == "frequency"} == {
+        "considerate@0",
+        "considerate@7",
+    }
     assert sum(task.arm.group == "prior" for task in tasks) == 4
 
 

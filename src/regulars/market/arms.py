@@ -11,6 +11,8 @@ from regulars.settings import Scenario
 
 #: Quantiles of a prior at which the sweep pins it.
 SWEEP_LEVELS = (0.05, 0.95)
+#: What a report calls the harvest that hides its use of data.
+QUIET_HARVEST = "quiet harvest"
 
 
 @dataclass(frozen=True)
@@ -25,10 +27,7 @@ class Arm:
     level: float | None = None
     priors: Mapping[str, float] = field(default_factory=dict)
 
-    @property
-    def policy(self) -> str:
-        """Name of the policy of the only retailer, or of the market."""
-        return self.policies[0] if len(self.policies) == 1 else "market"
+    called: str = ""  #: what a report calls the policy of the only retailer; empty for its own name
 
 
 @dataclass(frozen=True)
@@ -72,13 +71,26 @@ def _frequency(scenario: Scenario) -> list[Arm]:
 
 
 def _prior(scenario: Scenario) -> list[Arm]:
-    arms = []
-    for name in scenario.sweep.priors:
-        for level in SWEEP_LEVELS:
-            value = priors.quantile(name, level)
-            arms += [
-                Arm(f"{policy}|{name}={value:.3g}", (policy,), ({},), "prior", name, value, {name: value})
-                for policy in scenario.sweep.prior_policies
-                if policy in scenario.policies
-            ]
-    return arms
+    """Each unidentified prior pinned low and high. A harvest that hides its use of data runs too, as it hangs on them most."""
+    followed: list[tuple[str, str, dict[str, Any]]] = [
+        (label(policy), policy, {}) for policy in scenario.sweep.prior_policies if policy in scenario.policies
+    ]
+    if "harvest" in scenario.sweep.prior_policies and "harvest" in scenario.policies:
+        followed.append((QUIET_HARVEST, "harvest", {"quiet": True}))
+    levels = [
+        (name, priors.quantile(name, level)) for name in scenario.sweep.priors for level in SWEEP_LEVELS
+    ]
+    return [
+        Arm(
+            f"{called}|{name}={value:.3g}",
+            (policy,),
+            (settings,),
+            "prior",
+            name,
+            value,
+            {name: value},
+            called,
+        )
+        for name, value in levels
+        for called, policy, settings in followed
+    ]

@@ -25,7 +25,7 @@ from regulars.market.town import Town
 from regulars.retail.decision import Decisions
 from regulars.retail.retailer import Retailer
 from regulars.settings import Scenario
-from regulars.terms import BASIS_SCOPE, I32, U8, Channel, Fate, Lines, Messages, Reaction, Responses, Scope
+from regulars.terms import BASIS_SCOPE, I32, Channel, Fate, Lines, Messages, Reaction, Responses, Scope
 
 #: Wishes that she states when she shares what she wants, and for how many days they stand.
 WISHES = 4
@@ -110,16 +110,21 @@ class Life:
             assert arm is not None
             self.needs = Needs(*(column.copy() for column in warm.needs))
             self.shops = [
-                opening.reopen(shop, place, arm.policies[r], arm.settings[r]) for r, shop in enumerate(warm.shops)
+                opening.reopen(shop, place, arm.policies[r], arm.settings[r])
+                for r, shop in enumerate(warm.shops)
             ]
-        persuasion = Persuasion(self.world.exposure_lift, self.world.exposure_half_life_days, self.world.coupon_lift)
+        persuasion = Persuasion(
+            self.world.exposure_lift, self.world.exposure_half_life_days, self.world.coupon_lift
+        )
         self.people = People(place.habits, place.demand, self.needs, self.hand, persuasion)
         self.stock = self._shelves()
 
     def live(self, day: int) -> Day:
         """Live one day; negative days are the warm-up, in which nobody is contacted and nothing is counted."""
         calendar = self.place.calendar
-        today = Today(self.key, day, calendar.dow(day), calendar.week(day), float(self.weather[day - self.first_day]))
+        today = Today(
+            self.key, day, calendar.dow(day), calendar.week(day), float(self.weather[day - self.first_day])
+        )
         talks = [self._talk(shop, r, day) if day >= 0 else None for r, shop in enumerate(self.shops)]
         memory.pulls(self.world, self.mind, self.pull)
         count, elsewhere = trips.who_shops(today, self.people, self.attraction, self.shoppers)
@@ -143,7 +148,9 @@ class Life:
     def close_week(self, day: int) -> None:
         """Note the levels at a week's end."""
         for r, shop in enumerate(self.shops):
-            tally.levels(self.tally, day // 7, r, shop.record.optin, self.mind.blocked[:, r], self.mind.trust[:, r])
+            tally.levels(
+                self.tally, day // 7, r, shop.record.optin, self.mind.blocked[:, r], self.mind.trust[:, r]
+            )
 
     def _talk(self, shop: Retailer, r: int, day: int) -> Talk | None:
         decisions = shop.decide(day, hour=HOUR)
@@ -278,13 +285,17 @@ def closing(life: Life, warm: Warm) -> dict[str, NDArray[np.float64]]:
     yearly = warm.margin_cents / 100.0 * (365.0 / max(life.scenario.warm_up, 1))
     base, regulars = [], []
     for r, shop in enumerate(life.shops):
-        reachable = (shop.record.optin != 0) & (mind.blocked[:, r] == 0)
+        reachable = (shop.record.optin & terms.ELECTRONIC != 0) & (mind.blocked[:, r] == 0)
         change = np.where(at_rest[:, r] > 0, chance[:, r] / np.maximum(at_rest[:, r], 1e-9) - 1.0, 0.0)
         base.append(float((yearly[:, r] * (change + world.permission_premium * reachable)).sum()))
         recent = life.tally.period_trips[:, r, -2:].sum(axis=1) > 0
         regulars.append(float((recent & (mind.trust[:, r] >= 0.5) & (mind.blocked[:, r] == 0)).mean()))
-    at_first = [float((shop.record.optin != 0).sum()) for shop in warm.shops]
-    return {"base_value": np.array(base), "regulars": np.array(regulars), "reachable_start": np.array(at_first)}
+    at_first = [float((shop.record.optin & terms.ELECTRONIC != 0).sum()) for shop in warm.shops]
+    return {
+        "base_value": np.array(base),
+        "regulars": np.array(regulars),
+        "reachable_start": np.array(at_first),
+    }
 
 
 def favourites(habits: Habits, rows: I32) -> NDArray[np.int32]:
@@ -304,13 +315,17 @@ def _make_do(today, people, aisle, shelves, short, n, lines):
         line = short[k]
         i, r = lines.consumer[line], lines.retailer[line]
         name = people.habits.consumer[i]
-        u = draws.uniform(today.key, draws.Purpose.SUBSTITUTE, name, today.day, (1 << 20) + lines.category[line])
+        u = draws.uniform(
+            today.key, draws.Purpose.SUBSTITUTE, name, today.day, (1 << 20) + lines.category[line]
+        )
         if u < stock.SUBSTITUTE:
             product = choice.substitute(today, people, aisle, shelves.out[r], lines, line)
             if product >= 0:
                 units = min(lines.units[line], shelves.on_hand[r, product])
                 visit = choice.Visit(i, r, lines.store[line], False)
-                choice.write_line(today, aisle, visit, lines.row[line], lines.category[line], product, units, lines, line)
+                choice.write_line(
+                    today, aisle, visit, lines.row[line], lines.category[line], product, units, lines, line
+                )
                 shelves.on_hand[r, product] -= lines.units[line]
                 shelves.out[r, product] = shelves.on_hand[r, product] <= 0
                 lines.fate[line] = Fate.SUBSTITUTED

@@ -87,14 +87,18 @@ class Diary:
         from rich.console import Console
 
         console = Console(highlight=False)
-        console.print(f"[bold]Household {self.household_id}, under {self.arm}, world {self.world + 1}[/bold]\n")
+        console.print(
+            f"[bold]Household {self.household_id}, under {self.arm}, world {self.world + 1}[/bold]\n"
+        )
         styles = {"message": "cyan", "verdict": "italic", "reaction": "yellow", "disclosed": "yellow"}
         for (date,), group in self.entries.partition_by("date", as_dict=True, maintain_order=True).items():
             console.print(f"[bold]{date}[/bold]")
             for kind, text in zip(group["kind"], group["text"], strict=True):
                 console.print(f"  {text}", style=styles.get(kind, ""), markup=False)
         total = ", ".join(f"{value:,} {name.replace('_', ' ')}" for name, value in self.counted.items())
-        same = "equal to what the run counted" if self.equal else f"NOT what the run counted: {self.run_counted}"
+        same = (
+            "equal to what the run counted" if self.equal else f"NOT what the run counted: {self.run_counted}"
+        )
         console.print(f"\nThe year: {total}; {same}. Replayed in {self.replay_s:.2f} s.")
 
 
@@ -118,7 +122,9 @@ def replay(folder: Path, household_id: str, arm: str, world: int) -> Diary:
     found = np.flatnonzero(np.asarray(place.household_id).astype(str) == household_id)
     if not len(found):
         some = ", ".join(str(name) for name in place.household_id[:5])
-        raise SettingError(f"household {household_id!r} is not in {folder}; it has {some} ... Name one with --consumer")
+        raise SettingError(
+            f"household {household_id!r} is not in {folder}; it has {some} ... Name one with --consumer"
+        )
     return replay_one(scenario, place, folder, int(found[0]), arm, world)
 
 
@@ -179,7 +185,11 @@ def with_diaries(scenario: Scenario, place: Town, folder: Path, results: Results
         people.filter(pl.col("arm").is_in(chosen))
         .group_by("consumer")
         .agg(
-            pl.when(pl.col("arm") == chosen[-1]).then(pl.col("compelling") - displeased).otherwise(displeased).sum().alias("divided"),
+            pl.when(pl.col("arm") == chosen[-1])
+            .then(pl.col("compelling") - displeased)
+            .otherwise(displeased)
+            .sum()
+            .alias("divided"),
             pl.col("trips").sum(),
         )
         .filter(pl.col("trips") > 0)
@@ -197,7 +207,9 @@ def _scenario_of(folder: Path) -> Scenario:
     try:
         return settings.from_dict(json.loads(path.read_text("utf-8")))
     except FileNotFoundError as error:
-        raise RegularsError(f"{folder} is no run: {path.name} is missing. Make one with `regulars simulate`") from error
+        raise RegularsError(
+            f"{folder} is no run: {path.name} is missing. Make one with `regulars simulate`"
+        ) from error
     except (ValueError, TypeError, KeyError) as error:
         raise RegularsError(f"{path} cannot be read ({error}). Run the scenario again") from error
 
@@ -208,7 +220,9 @@ def _task_of(scenario: Scenario, arm: str, world: int) -> Task:
         if task.arm.name == arm and task.world == world:
             return task
     names = ", ".join(dict.fromkeys(task.arm.name for task in plain))
-    raise SettingError(f"no arm {arm!r} in world {world + 1}; the run has {names} in {scenario.worlds} worlds")
+    raise SettingError(
+        f"no arm {arm!r} in world {world + 1}; the run has {names} in {scenario.worlds} worlds"
+    )
 
 
 def _counts(tallied: Any, row: int) -> dict[str, int]:
@@ -253,7 +267,9 @@ def _talk(talk: day.Talk, name: str, place: Town, shop: Any) -> Iterator[tuple[s
             continue
         verdict = Verdict(int(talk.responses.verdict[k]))
         fit = float(talk.fit[k])
-        needed = "she was about to need it" if fit > 0.4 else "she might use it" if fit > 0.15 else "no need of it"
+        needed = (
+            "she was about to need it" if fit > 0.4 else "she might use it" if fit > 0.15 else "no need of it"
+        )
         yield "verdict", f"{_THOUGHT[verdict]} ({verdict.name.lower()}; {needed})"
         did = [words for reaction, words in _DID.items() if bits & 1 << reaction]
         if did:
@@ -268,7 +284,9 @@ def _line(lines: Any, k: int, place: Town) -> str:
     category = place.names.categories[int(lines.category[k])]
     fate = Fate(int(lines.fate[k]))
     if fate in (Fate.DELAYED, Fate.ELSEWHERE, Fate.DROPPED):
-        then = {Fate.DELAYED: "will wait", Fate.ELSEWHERE: "got it elsewhere", Fate.DROPPED: "let it be"}[fate]
+        then = {Fate.DELAYED: "will wait", Fate.ELSEWHERE: "got it elsewhere", Fate.DROPPED: "let it be"}[
+            fate
+        ]
         return f"Out: {product or category}; {then}."
     text = f"{units} x {product or category} ({category}), {paid / 100:.2f}"
     saved = units * int(lines.shelf_cents[k]) - int(lines.paid_cents[k])

@@ -15,7 +15,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from regulars.errors import RegularsError
-from regulars.market.arms import Task
+from regulars.market.arms import Task, label
 from regulars.market.tally import PERIOD_DAYS, REACHABLE, SHUT_OUT, TRUST, Count, Tally
 from regulars.market.town import Town
 from regulars.report.results import Results
@@ -162,7 +162,15 @@ def collect(
             moves.append(_moves(scenario, place, task, outcome))
     return Results(
         totals=pl.concat(totals).select(
-            pl.col("world").cast(pl.Int32), "arm", "retailer", "policy", "group", "setting", "level", "metric", "value"
+            pl.col("world").cast(pl.Int32),
+            "arm",
+            "retailer",
+            "policy",
+            "group",
+            "setting",
+            "level",
+            "metric",
+            "value",
         ),
         weekly=pl.concat(weekly).with_columns(pl.col("world").cast(pl.Int32)),
         consumers=pl.concat(people).with_columns(pl.col("world").cast(pl.Int32)),
@@ -174,7 +182,7 @@ def collect(
 
 def arm_policy(task: Task, retailer: int) -> str:
     """Name of the policy that a retailer follows in a task."""
-    return task.arm.policies[retailer].rsplit(":", 1)[-1]
+    return task.arm.called or label(task.arm.policies[retailer])
 
 
 def _literals(head: Mapping[str, Any]) -> list[pl.Expr]:
@@ -201,7 +209,9 @@ def _money(retailer: RetailerSettings, counts: NDArray[np.int64]) -> dict[str, f
     margin = counts[..., Count.MARGIN_CENTS] / 100
     coupon_cost = counts[..., Count.COUPON_CENTS] / 100
     mailed = counts[..., Count.MAILED]
-    contact_cost = (counts[..., Count.CONTACTS] - mailed) * retailer.contact_cost + mailed * retailer.mail_cost
+    contact_cost = (
+        counts[..., Count.CONTACTS] - mailed
+    ) * retailer.contact_cost + mailed * retailer.mail_cost
     return {
         "profit": margin - coupon_cost - contact_cost,
         "revenue": revenue,

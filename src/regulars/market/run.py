@@ -64,7 +64,9 @@ def simulate(
     waiting = [number for number in range(len(work)) if number not in finished]
     lived = 0.0
     try:
-        for number, result in _live_all(scenario, place, work, waiting, threads or os.cpu_count() or 1, progress):
+        for number, result in _live_all(
+            scenario, place, work, waiting, threads or os.cpu_count() or 1, progress
+        ):
             finished[number] = result
             lived += result.days * len(place.habits.consumer)
             if number in files:
@@ -185,5 +187,7 @@ def _fingerprint(scenario: Scenario, place: town.Town, task: arms.Task) -> str:
         for name, value in asdict(scenario).items()
         if name not in ("sweep", "worlds", "policies", "about")
     }
-    text = json.dumps([town.code_digest(), plain, asdict(task), place.fingerprint], sort_keys=True, default=str)
+    text = json.dumps(
+        [town.code_digest(), plain, asdict(task), place.fingerprint], sort_keys=True, default=str
+    )
     return hashlib.blake2b(text.encode(), digest_size=12).hexdigest()

@@ -11,7 +11,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from regulars.settings import RetailerSettings
-from regulars.terms import F32, U8, Fate, Reaction
+from regulars.terms import ELECTRONIC, F32, U8, Fate, Reaction
 
 #: Four-week periods in which trips per retailer are kept, to see who moved where.
 PERIOD_DAYS = 28
@@ -97,8 +97,12 @@ def costs(retailers: Sequence[RetailerSettings]) -> Terms:
 
 def levels(tally: Tally, week: int, retailer: int, optin: U8, blocked: U8, trust: F32) -> None:
     """Note who is reachable, who has shut the retailer out, and trust, at a week's end."""
-    reachable = (optin != 0) & (blocked == 0)
-    tally.levels[week, retailer] = reachable.sum(), (tally.shut_day[:, retailer] >= 0).sum(), float(trust.sum())
+    reachable = (optin & ELECTRONIC != 0) & (blocked == 0)
+    tally.levels[week, retailer] = (
+        reachable.sum(),
+        (tally.shut_day[:, retailer] >= 0).sum(),
+        float(trust.sum()),
+    )
 
 
 @njit(cache=True, nogil=True)
@@ -175,12 +179,12 @@ def contact(tally, week, retailer, mail, messages, responses):  # type: ignore[n
 def shut_outs(tally, day, retailer, opt_in, blocked, messages, responses):  # type: ignore[no-untyped-def]
     """Note who shut the retailer out today, and after which verdict.
 
-    Shut out means blocked, or no channel left on which she may be contacted, after having had one.
+    Shut out means blocked, or no electronic channel left on which she may be contacted, after having had one.
     """
     for k in range(len(messages.consumer)):
         i = messages.consumer[k]
         bits = responses.reactions[k]
         left = (bits >> Reaction.UNSUBSCRIBE) & 1 or (bits >> Reaction.BLOCK) & 1
-        if left and tally.shut_day[i, retailer] < 0 and (blocked[i] or opt_in[i] == 0):
+        if left and tally.shut_day[i, retailer] < 0 and (blocked[i] or opt_in[i] & ELECTRONIC == 0):
             tally.shut_day[i, retailer] = day
             tally.shut_reason[i, retailer] = responses.verdict[k]

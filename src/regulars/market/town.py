@@ -17,13 +17,12 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-import regulars
 from regulars import draws, fitting, shelf
-from regulars.fitting import population_file
 from regulars.consumers import priors
 from regulars.consumers.choice import Aisle, aisle_of
 from regulars.consumers.population import Demand, Habits, Population, rows_of
 from regulars.errors import SettingError
+from regulars.fitting import population_file
 from regulars.market.calendar import Calendar
 from regulars.retail import catalog
 from regulars.retail.catalog import Catalog
@@ -158,7 +157,9 @@ def read(
             raise SettingError("--columns maps the columns of your own file; complete-journey needs none")
         panel = complete_journey.load(rejects)
         return panel, _kept_shelf(panel)
-    panel = tables.read(Path(source), dict(columns or {}), products=products, date_format=date_format, rejects=rejects)
+    panel = tables.read(
+        Path(source), dict(columns or {}), products=products, date_format=date_format, rejects=rejects
+    )
     return panel, shelf_from(panel)
 
 
@@ -215,14 +216,16 @@ def cache_folder() -> Path:
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise SettingError(f"cannot make the cache folder {path}: {error.strerror}. Set REGULARS_CACHE") from error
+        raise SettingError(
+            f"cannot make the cache folder {path}: {error.strerror}. Set REGULARS_CACHE"
+        ) from error
     return path
 
 
 @cache
 def _digest_of(*parts: str) -> str:
     """Digest of the package's own code in these parts, so that a change of code is a change of result."""
-    root = Path(regulars.__file__).parent
+    root = Path(__file__).parent.parent
     digest = hashlib.blake2b(digest_size=12)
     for part in parts:
         path = root / part
@@ -248,7 +251,9 @@ def _who(scenario: Scenario, fitted_consumers: int) -> NDArray[np.int64] | None:
     if asked > fitted_consumers:
         return np.arange(asked, dtype=np.int64) % fitted_consumers
     key = draws.stream(scenario.seed)
-    luck = draws.uniform_column(key, draws.Purpose.START, np.arange(fitted_consumers, dtype=np.uint32), 0, 0xFFFFFF)
+    luck = draws.uniform_column(
+        key, draws.Purpose.START, np.arange(fitted_consumers, dtype=np.uint32), 0, 0xFFFFFF
+    )
     return np.sort(np.argsort(luck, kind="stable")[:asked]).astype(np.int64)
 
 
@@ -270,7 +275,9 @@ def _weekly_units(panel: Panel) -> NDArray[np.float32]:
 
 def _names(panel: Panel) -> Names:
     products = panel.products.select(
-        pl.col("type_name").fill_null("").str.to_lowercase() + pl.lit(" ") + pl.col("package_size").fill_null("")
+        pl.col("type_name").fill_null("").str.to_lowercase()
+        + pl.lit(" ")
+        + pl.col("package_size").fill_null("")
     )
     return Names(
         [name.lower() for name in panel.categories["name"]],

@@ -202,7 +202,9 @@ def reachable_words(weeks: Mapping[Player, Sequence[Interval]], lived: Lived) ->
     """Every end of the curves in words."""
     ordered = sorted(weeks, key=lambda player: -weeks[player][-1].mean)
     parts = [f"{_name(lived, player)} {percent(weeks[player][-1].mean)}" for player in ordered]
-    return f"Share of those within reach on day 0 who still are, week by week. At the end: {', '.join(parts)}."
+    return (
+        f"Share of those within reach on day 0 who still are, week by week. At the end: {', '.join(parts)}."
+    )
 
 
 def lost(found: Mapping[Player, Loss], lived: Lived) -> str:

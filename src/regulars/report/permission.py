@@ -36,7 +36,8 @@ def reachable_weeks(results: Results, lived: Lived) -> dict[Player, list[Interva
     )
     columns: dict[tuple[str, str], dict[int, list[float]]] = {}
     consumers = {
-        player: lived.of(player, "reachable_start") or lived.of(player, "consumers") for player in lived.players
+        player: lived.of(player, "reachable_start") or lived.of(player, "consumers")
+        for player in lived.players
     }
     whole = {(p.arm, p.retailer, world): n for p, worlds in consumers.items() for world, n in worlds.items()}
     for world, arm, retailer, week, value in levels.select(

@@ -57,8 +57,8 @@ class ConsiderateSettings:
     option_gap_days : with nothing that fits it offers an option after so many days of silence; 0 never
     """
 
-    per_week: float = 3
-    min_gap_days: int = 2
+    per_week: float = 5
+    min_gap_days: int = 1
     epsilon: float = 0.05
     prices: Prices = field(default_factory=Prices)
     ask_gap_days: int = 28

@@ -7,6 +7,7 @@ retailer that honours no consent, and the ledger marks each such use as covert.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numba import njit
@@ -42,11 +43,13 @@ class HarvestSettings:
     per_week : messages a week, 0 to 14, spread evenly
     repeat_days : it does not speak of a category again within so many days
     sure : from this probability on it acts on a guess about who she is
+    quiet : it uses as much but lets the copy show as little as it can: covert use, which she may still detect
     """
 
     per_week: float = 5
     repeat_days: int = 5
     sure: float = 0.6
+    quiet: bool = False
 
     def __post_init__(self) -> None:
         paced(self.per_week)
@@ -67,6 +70,11 @@ class Harvest(Policy):
     )
     copy = Copy(revealed=0.9, justification=0.2, obtrusiveness=0.5, control=0.1)
     covert = True
+
+    def __init__(self, settings: Any = None) -> None:
+        super().__init__(settings)
+        if self.settings.quiet:
+            self.copy = Copy(revealed=0.1, justification=0.0, obtrusiveness=0.2, control=0.1)
 
     def pace(self) -> ContactRules:
         """As often as the schedule says."""
