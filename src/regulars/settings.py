@@ -41,13 +41,18 @@ class RetailerSettings:
 
 @dataclass(frozen=True)
 class SweepSettings:
-    """Further arms that show how sure a ranking is; ``worlds`` of each are run."""
+    """Further arms that show how sure a ranking is.
+
+    ``worlds`` of each are run, with ``consumers`` of the town's (0: all of them), who live the same lives as in the
+    whole town; reports scale what they count to the whole.
+    """
 
     frequency: tuple[float, ...] = ()
     frequency_policies: tuple[str, ...] = ("blast", "considerate")
     priors: tuple[str, ...] = ()
     prior_policies: tuple[str, ...] = ("purchases", "harvest", "considerate")
     worlds: int = 2
+    consumers: int = 0
 
 
 @dataclass(frozen=True)

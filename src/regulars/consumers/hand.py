@@ -39,7 +39,7 @@ def empty_hands(consumers: int, retailers: int) -> Hand:
 
 
 @njit(cache=True, nogil=True)
-def put(hand, consumer, retailer, category, offer, saving, day, last_day, opened):  # type: ignore[no-untyped-def]
+def put(hand, consumer, retailer, category, offer, saving, day, last_day, opened):
     """Keep a noticed message: over the same offer or category if held, else over the oldest slot."""
     slot = 0
     for k in range(ROOM):

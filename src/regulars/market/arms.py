@@ -62,25 +62,34 @@ def label(policy: str) -> str:
 
 
 def _frequency(scenario: Scenario) -> list[Arm]:
-    return [
+    """Policies at each contact frequency, and silence to hold them against."""
+    swept = [
         Arm(f"{policy}@{per_week:g}", (policy,), ({"per_week": per_week},), "frequency", "per_week", per_week)
         for policy in scenario.sweep.frequency_policies
         if policy in scenario.policies
         for per_week in scenario.sweep.frequency
     ]
+    return [Arm("silence@0", ("silence",), ({},), "frequency", "per_week"), *swept] if swept else []
 
 
 def _prior(scenario: Scenario) -> list[Arm]:
-    """Each unidentified prior pinned low and high. A harvest that hides its use of data runs too, as it hangs on them most."""
+    """Each unidentified prior as drawn, and pinned low and high.
+
+    A harvest that hides its use of data runs too: it hangs on them most.
+    """
     followed: list[tuple[str, str, dict[str, Any]]] = [
         (label(policy), policy, {}) for policy in scenario.sweep.prior_policies if policy in scenario.policies
     ]
     if "harvest" in scenario.sweep.prior_policies and "harvest" in scenario.policies:
         followed.append((QUIET_HARVEST, "harvest", {"quiet": True}))
+    drawn = [
+        Arm(f"{called}|as drawn", (policy,), (settings,), "prior", called=called)
+        for called, policy, settings in followed
+    ]
     levels = [
         (name, priors.quantile(name, level)) for name in scenario.sweep.priors for level in SWEEP_LEVELS
     ]
-    return [
+    pinned = [
         Arm(
             f"{called}|{name}={value:.3g}",
             (policy,),
@@ -94,3 +103,4 @@ def _prior(scenario: Scenario) -> list[Arm]:
         for name, value in levels
         for called, policy, settings in followed
     ]
+    return [*drawn, *pinned] if pinned else []

@@ -17,6 +17,7 @@ from regulars.consumers.memory import Mind
 from regulars.consumers.population import Habits, Needs
 from regulars.consumers.town import Persuasion, Today
 from regulars.consumers.town import Town as People
+from regulars.consumers.trips import Shoppers
 from regulars.market import shops as opening
 from regulars.market import stock, tally, weather
 from regulars.market.arms import Arm, Task
@@ -62,8 +63,8 @@ class Day:
 
     day: int
     talks: list[Talk | None]
-    trips: int
-    shoppers: trips.Shoppers
+    trip_count: int
+    shoppers: Shoppers
     line_count: int
     lines: Lines
 
@@ -108,7 +109,7 @@ class Life:
             self.shops = [opening.open_new(place, self.key, r, consent) for r in range(retailers)]
         else:
             assert arm is not None
-            self.needs = Needs(*(column.copy() for column in warm.needs))
+            self.needs = Needs._make(column.copy() for column in warm.needs)
             self.shops = [
                 opening.reopen(shop, place, arm.policies[r], arm.settings[r])
                 for r, shop in enumerate(warm.shops)

@@ -13,7 +13,6 @@ import numpy as np
 import polars as pl
 
 from regulars import settings
-from regulars.consumers.population import rows_of
 from regulars.errors import RegularsError, SettingError
 from regulars.market import arms, day, outcome, run, town
 from regulars.market.arms import Task
@@ -137,7 +136,7 @@ def replay_one(scenario: Scenario, place: Town, folder: Path, row: int, arm: str
             f"{folder} holds no finished {arm} in world {world + 1} made by this version. Run the scenario again"
         )
     lived = outcome.load(path)
-    alone = only(place, row)
+    alone = town.only(place, np.array([row], np.int64))
     learned = outcome.Learned(lived.learned)
     began = time.perf_counter()
     warm = day.warm_up(scenario, alone, world)
@@ -161,12 +160,6 @@ def replay_one(scenario: Scenario, place: Town, folder: Path, row: int, arm: str
         _counts(lived.tally, row),
         replay_s,
     )
-
-
-def only(place: Town, row: int) -> Town:
-    """The same town with one consumer in it."""
-    rows = np.array([row], np.int64)
-    return replace(place, habits=rows_of(place.habits, rows), household_id=place.household_id[rows])
 
 
 def with_diaries(scenario: Scenario, place: Town, folder: Path, results: Results) -> Results:
@@ -240,7 +233,7 @@ def _tell(happened: day.Day, place: Town, scenario: Scenario, life: day.Life) ->
     for r, talk in enumerate(happened.talks):
         if talk is not None:
             yield from _talk(talk, scenario.retailers[r].name, place, life.shops[r])
-    for k in range(happened.trips):
+    for k in range(happened.trip_count):
         name = scenario.retailers[int(happened.shoppers.retailer[k])].name
         store = place.names.stores[int(happened.shoppers.store[k])]
         yield "trip", f"Shopped at {name}, store {store}."

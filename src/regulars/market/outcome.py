@@ -43,6 +43,9 @@ FLOWS = {
     "out_of_stock": Count.OUT_OF_STOCK,
 }
 
+#: Measures that are shares, not sums over consumers.
+SHARES = ("trust", "regulars")
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -144,7 +147,12 @@ def collect(
     moves: list[pl.DataFrame] = []
     for task, outcome in done:
         for r, retailer in enumerate(scenario.retailers):
-            values = _totals(retailer, outcome, r)
+            # A sweep may be lived by a sample; what it counts is scaled to the whole town.
+            scale = len(place.habits.consumer) / len(outcome.tally.trips)
+            values = {
+                name: value if name in SHARES else value * scale
+                for name, value in _totals(retailer, outcome, r).items()
+            }
             head = {"world": task.world, "arm": task.arm.name, "retailer": retailer.name}
             totals.append(
                 pl.DataFrame({"metric": list(values), "value": list(values.values())}).with_columns(
@@ -191,7 +199,7 @@ def _literals(head: Mapping[str, Any]) -> list[pl.Expr]:
 
 def _totals(retailer: RetailerSettings, outcome: Outcome, r: int) -> dict[str, float]:
     counts = outcome.tally.weekly[:, r].sum(axis=0)
-    values = _money(retailer, counts)
+    values: dict[str, float] = {name: float(value) for name, value in _money(retailer, counts).items()}
     values |= {name: float(counts[column]) for name, column in FLOWS.items()}
     level = outcome.tally.levels[-1, r]
     consumers = len(outcome.tally.trips)
@@ -204,7 +212,7 @@ def _totals(retailer: RetailerSettings, outcome: Outcome, r: int) -> dict[str, f
     return values | {name: float(column[r]) for name, column in outcome.closing.items()}
 
 
-def _money(retailer: RetailerSettings, counts: NDArray[np.int64]) -> dict[str, float]:
+def _money(retailer: RetailerSettings, counts: NDArray[np.int64]) -> dict[str, Any]:
     revenue = counts[..., Count.REVENUE_CENTS] / 100
     margin = counts[..., Count.MARGIN_CENTS] / 100
     coupon_cost = counts[..., Count.COUPON_CENTS] / 100

@@ -68,7 +68,7 @@ def simulate(
             scenario, place, work, waiting, threads or os.cpu_count() or 1, progress
         ):
             finished[number] = result
-            lived += result.days * len(place.habits.consumer)
+            lived += result.days * len(result.tally.trips)
             if number in files:
                 outcome.save(result, files[number])
     except KeyboardInterrupt as stop:
@@ -97,6 +97,7 @@ def _results(
         "threads": threads or os.cpu_count() or 1,
         "finished": len(done),
         "planned": len(work),
+        "sweep_consumers": scenario.sweep.consumers or len(place.habits.consumer),
     }
     return outcome.collect(scenario, place, done, about)
 
@@ -111,7 +112,13 @@ def _live_all(
 ) -> Iterator[tuple[int, outcome.Outcome]]:
     if not waiting:
         return
-    warm = {world: day.warm_up(scenario, place, world) for world in sorted({work[n].world for n in waiting})}
+    small = town.sample(place, scenario.sweep.consumers, scenario.seed)
+    places = {number: place if work[number].arm.group == "arms" else small for number in waiting}
+    warm: dict[tuple[int, int], day.Warm] = {}
+    for number in waiting:
+        size = len(places[number].habits.consumer)
+        if (work[number].world, size) not in warm:
+            warm[work[number].world, size] = day.warm_up(scenario, places[number], work[number].world)
     lived = RawArray("i", len(work))
     if threads == 1 or len(waiting) == 1 or "fork" not in multiprocessing.get_all_start_methods():
         for number in waiting:
@@ -121,10 +128,10 @@ def _live_all(
                 if progress:
                     progress(_begun(scenario, work, lived), len(work))
 
-            yield number, day.live(scenario, place, work[number], warm[work[number].world], tell)
+            yield number, _live(scenario, places[number], work[number], warm, tell)
         return
     # Forked workers inherit town and compiled kernels without copying; they run NumPy and kernels only.
-    _SHARED.update(scenario=scenario, place=place, work=work, warm=warm, lived=lived)
+    _SHARED.update(scenario=scenario, places=places, work=work, warm=warm, lived=lived)
     # The first arm is lived here, so that kernels are compiled once, not once per worker.
     context = multiprocessing.get_context("fork")
     first, *rest = waiting
@@ -165,7 +172,17 @@ def _one(number: int) -> tuple[int, outcome.Outcome]:
     def tell(days: int) -> None:
         _SHARED["lived"][number] = days
 
-    return number, day.live(_SHARED["scenario"], _SHARED["place"], task, _SHARED["warm"][task.world], tell)
+    return number, _live(_SHARED["scenario"], _SHARED["places"][number], task, _SHARED["warm"], tell)
+
+
+def _live(
+    scenario: Scenario,
+    place: town.Town,
+    task: arms.Task,
+    warm: dict[tuple[int, int], day.Warm],
+    tell: Callable[[int], None],
+) -> outcome.Outcome:
+    return day.live(scenario, place, task, warm[task.world, len(place.habits.consumer)], tell)
 
 
 def _begun(scenario: Scenario, work: list[arms.Task], lived: Any) -> list[tuple[str, int, int]]:

@@ -44,7 +44,7 @@ def deliver(stock: Stock) -> None:
 
 
 @njit(cache=True, nogil=True)
-def ration(key, day, names, lines, n, stock, demand, priority, order, short):  # type: ignore[no-untyped-def]
+def ration(key, day, names, lines, n, stock, demand, priority, order, short):
     """Serve intended lines from stock; write the indices of unserved ones to ``short`` and return how many.
 
     Demand is summed in integers, so that the result does not depend on the order of lines; where it exceeds what is

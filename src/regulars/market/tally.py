@@ -106,7 +106,7 @@ def levels(tally: Tally, week: int, retailer: int, optin: U8, blocked: U8, trust
 
 
 @njit(cache=True, nogil=True)
-def shop(tally, week, day, private, terms, shopper, retailer_of, trips, lines, n):  # type: ignore[no-untyped-def]
+def shop(tally, week, day, private, terms, shopper, retailer_of, trips, lines, n):
     """Count the trips and the served lines of one day."""
     for k in range(trips):
         i, r = shopper[k], retailer_of[k]
@@ -135,7 +135,7 @@ def shop(tally, week, day, private, terms, shopper, retailer_of, trips, lines, n
 
 
 @njit(cache=True, nogil=True)
-def line_margin(terms, private, lines, k):  # type: ignore[no-untyped-def]
+def line_margin(terms, private, lines, k):
     """Cents that a line earns before coupons: what is paid, less cost of goods, plus the funded part of discounts."""
     r = lines.retailer[k]
     gross = lines.units[k] * lines.shelf_cents[k]
@@ -145,7 +145,7 @@ def line_margin(terms, private, lines, k):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def margins(margin_cents, private, terms, lines, n):  # type: ignore[no-untyped-def]
+def margins(margin_cents, private, terms, lines, n):
     """Add what the lines of a day earn to (N, R) ``margin_cents``."""
     for k in range(n):
         if lines.fate[k] == Fate.SERVED or lines.fate[k] == Fate.SUBSTITUTED:
@@ -153,7 +153,7 @@ def margins(margin_cents, private, terms, lines, n):  # type: ignore[no-untyped-
 
 
 @njit(cache=True, nogil=True)
-def contact(tally, week, retailer, mail, messages, responses):  # type: ignore[no-untyped-def]
+def contact(tally, week, retailer, mail, messages, responses):
     """Count the contacts of one retailer on one day, and what came back."""
     count = tally.weekly[week, retailer]
     for k in range(len(messages.consumer)):
@@ -176,7 +176,7 @@ def contact(tally, week, retailer, mail, messages, responses):  # type: ignore[n
 
 
 @njit(cache=True, nogil=True)
-def shut_outs(tally, day, retailer, opt_in, blocked, messages, responses):  # type: ignore[no-untyped-def]
+def shut_outs(tally, day, retailer, opt_in, blocked, messages, responses):
     """Note who shut the retailer out today, and after which verdict.
 
     Shut out means blocked, or no electronic channel left on which she may be contacted, after having had one.

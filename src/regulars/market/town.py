@@ -7,7 +7,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -239,6 +239,18 @@ def code_digest() -> str:
     return _digest_of("consumers", "retail", "ledger", "market", "draws.py", "terms.py", "shelf.py")
 
 
+def sample(place: Town, consumers: int, seed: int) -> Town:
+    """The same town with some of its consumers, who live the same lives; all of them when 0 or more than there are."""
+    if consumers in (0, len(place.habits.consumer)) or consumers > len(place.habits.consumer):
+        return place
+    return only(place, _drawn(place.habits.consumer, consumers, seed))
+
+
+def only(place: Town, rows: NDArray[np.int64]) -> Town:
+    """The same town with these rows in it and nobody else."""
+    return replace(place, habits=rows_of(place.habits, rows), household_id=place.household_id[rows])
+
+
 def _who(scenario: Scenario, fitted_consumers: int) -> NDArray[np.int64] | None:
     """Rows of the fitted households that live in the town; None for all of them in order.
 
@@ -250,11 +262,12 @@ def _who(scenario: Scenario, fitted_consumers: int) -> NDArray[np.int64] | None:
         return None
     if asked > fitted_consumers:
         return np.arange(asked, dtype=np.int64) % fitted_consumers
-    key = draws.stream(scenario.seed)
-    luck = draws.uniform_column(
-        key, draws.Purpose.START, np.arange(fitted_consumers, dtype=np.uint32), 0, 0xFFFFFF
-    )
-    return np.sort(np.argsort(luck, kind="stable")[:asked]).astype(np.int64)
+    return _drawn(np.arange(fitted_consumers, dtype=np.uint32), asked, scenario.seed)
+
+
+def _drawn(names: NDArray[np.uint32], consumers: int, seed: int) -> NDArray[np.int64]:
+    luck = draws.uniform_column(draws.stream(seed), draws.Purpose.START, names, 0, 0xFFFFFF)
+    return np.sort(np.argsort(luck, kind="stable")[:consumers]).astype(np.int64)
 
 
 def _history(

@@ -88,7 +88,8 @@ def _curve(swept: Lived, arms: Lived, family: list[Player], metric: str) -> Curv
         return None
     levels = tuple(player.level or 0.0 for player in players)
     means = [interval(column[world] for world in worlds).mean for column in columns]
-    quiet = _silence(arms, players[0].retailer, metric)
+    # A sweep lived by a sample brings its own silence.
+    quiet = _silence(swept, players[0].retailer, metric) or _silence(arms, players[0].retailer, metric)
     over_silence = set(worlds) <= set(quiet)
     floor = interval(quiet[world] for world in worlds).mean if over_silence else None
     shift = quiet if over_silence else dict.fromkeys(worlds, 0.0)
@@ -152,10 +153,11 @@ def priors(run: Run, metrics: Sequence[str] = ("profit", "profit_and_base")) -> 
     for metric in metrics:
         for (prior, retailer), by_level in sorted(levels.items()):
             policies = {player.policy for players in by_level.values() for player in players}
-            drawn = [p for p in arms.players if p.retailer == retailer and p.policy in policies]
+            own = [p for p in swept.players if p.retailer == retailer and p.level is None]
+            drawn = own or [p for p in arms.players if p.retailer == retailer and p.policy in policies]
             worlds = {w for players in by_level.values() for p in players for w in swept.of(p, metric)}
             rows: list[tuple[float | None, str, dict[str, dict[int, float]]]] = [
-                (None, "as drawn", _columns(arms, drawn, metric, worlds))
+                (None, "as drawn", _columns(swept if own else arms, drawn, metric, worlds))
             ]
             for level, players in sorted(by_level.items()):
                 rows.append((level, _level_name(players[0], level), _columns(swept, players, metric, worlds)))
