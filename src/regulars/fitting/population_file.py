@@ -169,12 +169,12 @@ def _habits(frame: pl.DataFrame) -> Habits:
         column = frame[name].to_numpy()
         if column.ndim != dimensions:
             raise ShapeError(f"{name} has {column.ndim} dimensions")
-        columns[name] = np.ascontiguousarray(column, dtype)
+        columns[name] = np.array(column, dtype, order="C")
     rows = frame["row_category"].list.len().to_numpy()
     columns["row_ptr"] = np.concatenate([[0], np.cumsum(rows)]).astype(np.int64)
     for name, dtype in (_PER_ROW | {_ROW_PRODUCTS: np.int32} | _PER_PRODUCT).items():
         values = frame[name].filter(frame[name].list.len() > 0).explode().to_numpy()
-        columns[name] = np.ascontiguousarray(values, dtype)
+        columns[name] = np.array(values, dtype, order="C")
     columns["product_ptr"] = np.concatenate([[0], np.cumsum(columns.pop(_ROW_PRODUCTS))]).astype(np.int64)
     return Habits(**columns)
 

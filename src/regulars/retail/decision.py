@@ -265,8 +265,11 @@ def lowest_channel(bits):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def put_offer(out, m, view, k, today, channel, category, basis, reason, scopes, copy):
-    """Write row ``m``: the offer that stands in a category, to view row ``k``. Scores and odds follow."""
+def put_offer(out, m, k, today, channel, category, basis, reason, scopes, copy):
+    """Write row ``m``: the offer that stands in a category, to view row ``k``. Scores and odds follow.
+
+    Callers cast to int64: each other type, constants among them, would be compiled anew.
+    """
     out.customer[m] = k
     out.channel[m] = channel
     out.action[m] = _OFFER
@@ -352,9 +355,31 @@ def _propose(out, view, today, who, category, score, relevance, propensity, basi
         channel = lowest_channel(channels)
         if today.offer[c] < 0 or channel < 0 or ahead >= view.room[k]:
             continue
-        put_offer(out, m, view, k, today, channel, c, basis, reason, scopes, copy)
+        put_offer(
+            out,
+            m,
+            k,
+            today,
+            np.int64(channel),
+            np.int64(c),
+            np.int64(basis),
+            np.int64(reason),
+            np.int64(scopes),
+            copy,
+        )
         out.propensity[m] = propensity[j]
-        put_grounds(out, m, view, k, relevance[j], 0.0, 0.0, score[j], copy, ahead)
+        put_grounds(
+            out,
+            m,
+            view,
+            k,
+            np.float64(relevance[j]),
+            np.float64(0.0),
+            np.float64(0.0),
+            np.float64(score[j]),
+            copy,
+            np.int64(ahead),
+        )
         channels &= 255 ^ (1 << channel)
         ahead += 1
         m += 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 from numba import njit
 
 from regulars.retail.catalog import Today
@@ -110,12 +111,34 @@ def _decide(out, view, today, slots, repeat_days, copy):
                 interval, elapsed = rhythm(
                     bought[k, best], view.first_day[k, best], last_day[k, best], day, today.interval[best]
                 )
-                put_offer(out, m, view, k, today, channel, best, _BOUGHT, _FAVOURITE, _PURCHASES, copy)
+                put_offer(
+                    out,
+                    m,
+                    k,
+                    today,
+                    np.int64(channel),
+                    np.int64(best),
+                    np.int64(_BOUGHT),
+                    np.int64(_FAVOURITE),
+                    np.int64(_PURCHASES),
+                    copy,
+                )
                 out.interval[m] = interval
                 out.elapsed[m] = elapsed
                 # How much she likes it; whether she needs it now is not asked.
                 due = due_of(interval, elapsed)
-                put_grounds(out, m, view, k, min(0.9, 0.2 * score), due, 0.0, score, copy, ahead)
+                put_grounds(
+                    out,
+                    m,
+                    view,
+                    k,
+                    np.float64(min(0.9, 0.2 * score)),
+                    np.float64(due),
+                    np.float64(0.0),
+                    np.float64(score),
+                    copy,
+                    np.int64(ahead),
+                )
             else:
                 for c in today.order:
                     known = c == other or holds(heard, heard_day, k, c, day - repeat_days + 1)
@@ -124,8 +147,30 @@ def _decide(out, view, today, slots, repeat_days, copy):
                         break
                 if best < 0:
                     break
-                put_offer(out, m, view, k, today, channel, best, _NOTHING, _POPULAR, 0, copy)
-                put_grounds(out, m, view, k, min(0.9, today.popular[best]), 0.0, 0.0, 0.0, copy, ahead)
+                put_offer(
+                    out,
+                    m,
+                    k,
+                    today,
+                    np.int64(channel),
+                    np.int64(best),
+                    np.int64(_NOTHING),
+                    np.int64(_POPULAR),
+                    np.int64(0),
+                    copy,
+                )
+                put_grounds(
+                    out,
+                    m,
+                    view,
+                    k,
+                    np.float64(min(0.9, today.popular[best])),
+                    np.float64(0.0),
+                    np.float64(0.0),
+                    np.float64(0.0),
+                    copy,
+                    np.int64(ahead),
+                )
             other = best
             channels &= 255 ^ (1 << channel)
             m += 1
