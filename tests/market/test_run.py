@@ -1,7 +1,7 @@
 import pytest
 
 from regulars.errors import RegularsError, SettingError
-from regulars.market import arms, run
+from regulars.market import arms, kernels, run
 from regulars.report.metrics import summary
 from regulars.settings import SweepSettings
 
@@ -75,7 +75,9 @@ def test_sweeps_name_their_arms_and_stay_out_of_the_ranking(scenario):
     swept = scenario.changed(
         policies=("considerate", "harvest"),
         worlds=3,
-        sweep=SweepSettings(frequency=(0.0, 7.0), priors=("creep_pull",), worlds=1),
+        sweep=SweepSettings(
+            frequency=(0.0, 7.0), priors=("creep_pull",), prior_policies=("harvest",), worlds=1
+        ),
     )
     tasks = arms.tasks(swept)
     assert sum(task.arm.group == "arms" for task in tasks) == 6
@@ -89,3 +91,20 @@ def test_sweeps_name_their_arms_and_stay_out_of_the_ranking(scenario):
 def test_an_unknown_policy_is_named_before_anything_runs(scenario, hamlet):
     with pytest.raises(SettingError, match="considerate"):
         run.simulate(scenario.changed(policies=("considerat",)), place=hamlet, threads=1)
+
+
+def test_a_sweep_lived_by_a_sample_counts_for_the_whole_town(scenario, hamlet):
+    swept = scenario.changed(
+        policies=("silence", "blast"),
+        sweep=SweepSettings(frequency=(5.0,), frequency_policies=("blast",), worlds=1, consumers=75),
+    )
+    results = run.simulate(swept, place=hamlet, threads=1)
+    consumers = results.totals.filter(metric="consumers")["value"]
+    assert (consumers == 150).all()
+    trips = results.totals.filter(metric="trips")
+    whole = trips.filter(arm="silence")["value"].item()
+    assert trips.filter(arm="silence@0")["value"].item() == pytest.approx(whole, rel=0.3)
+
+
+def test_kernels_compiled_beforehand_are_those_of_a_run():
+    kernels.compile_all()  # made of the columns of a run: a column that is added must be added here too

@@ -103,12 +103,11 @@ class Life:
         self.tally = tally.start(consumers, retailers, scenario.days)
         self.costs = tally.costs(scenario.retailers)
         self.trips_elsewhere = 0
-        if warm is None:
+        if warm is None or arm is None:
             self.needs = needs.start(place.habits, place.demand, self.key, self.first_day)
             consent = disclosure.starting_consent(self.key, self.traits, place.habits)
             self.shops = [opening.open_new(place, self.key, r, consent) for r in range(retailers)]
         else:
-            assert arm is not None
             self.needs = Needs._make(column.copy() for column in warm.needs)
             self.shops = [
                 opening.reopen(shop, place, arm.policies[r], arm.settings[r])
@@ -126,13 +125,13 @@ class Life:
         today = Today(
             self.key, day, calendar.dow(day), calendar.week(day), float(self.weather[day - self.first_day])
         )
-        talks = [self._talk(shop, r, day) if day >= 0 else None for r, shop in enumerate(self.shops)]
+        talks = [self.talk(shop, r, day) if day >= 0 else None for r, shop in enumerate(self.shops)]
         memory.pulls(self.world, self.mind, self.pull)
         count, elsewhere = trips.who_shops(today, self.people, self.attraction, self.shoppers)
         self.trips_elsewhere += elsewhere
         n = choice.fill_baskets(today, self.people, self.aisle, self.shoppers, count, self.lines)
         if self.stock is not None:
-            self._sell(today, n)
+            self._sell(self.stock, today, n)
         needs.settle(day, self.needs, self.lines, n)
         for shop in self.shops:
             shop.purchased(day, self.lines, n)
@@ -153,8 +152,11 @@ class Life:
                 self.tally, day // 7, r, shop.record.optin, self.mind.blocked[:, r], self.mind.trust[:, r]
             )
 
-    def _talk(self, shop: Retailer, r: int, day: int) -> Talk | None:
-        decisions = shop.decide(day, hour=HOUR)
+    def talk(self, shop: Retailer, r: int, day: int) -> Talk | None:
+        """One retailer decides for everybody, they judge and answer, and it hears what they did; None in silence."""
+        # What is out when the day begins is not offered on it.
+        in_stock = None if self.stock is None else self.stock.out[r] == 0
+        decisions = shop.decide(day, hour=HOUR, in_stock=in_stock)
         messages = shop.messages(decisions)
         n = len(messages.consumer)
         if not n:
@@ -207,16 +209,15 @@ class Life:
         self._priority, self._order, self._short = (np.zeros(room, np.int64) for _ in range(3))
         return stock.start(usual, weeks)
 
-    def _sell(self, today: Today, n: int) -> None:
+    def _sell(self, shelves: stock.Stock, today: Today, n: int) -> None:
         """Serve lines from stock; those left short substitute, wait, go elsewhere or drop it."""
-        assert self.stock is not None
         if today.dow == 0:
-            stock.deliver(self.stock)
+            stock.deliver(shelves)
         short = stock.ration(
-            self.key, today.day, self.habits.consumer, self.lines, n, self.stock,
+            self.key, today.day, self.habits.consumer, self.lines, n, shelves,
             self._demand, self._priority, self._order, self._short,
         )  # fmt: skip
-        _make_do(today, self.people, self.aisle, self.stock, self._short, short, self.lines)
+        _make_do(today, self.people, self.aisle, shelves, self._short, short, self.lines)
 
     def arrays(self) -> list[NDArray[Any]]:
         """All state, in a fixed order, for the hash."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -35,6 +37,8 @@ from regulars.sources.panel import Panel, shelf_from
 COMPLETE_JOURNEY = "complete-journey"
 #: A fit that takes longer is taken to have been killed.
 LONGEST_FIT_S = 600
+#: Waiting longer for the kernels than this after the fit gains nothing.
+LONGEST_COMPILE_S = 90
 
 
 @dataclass(frozen=True)
@@ -183,9 +187,31 @@ def fitted(panel: Panel, goods: Shelf, say: Callable[[str], None] = _quiet) -> t
         if path.is_file():
             return population_file.load(path), fingerprint
         say(f"Fitting {panel.households.height:,} households (once; kept for later runs)")
-        population = fitting.fit(panel, goods)
+        with _compiling():
+            population = fitting.fit(panel, goods)
         population_file.save(population, path)
     return population, fingerprint
+
+
+@contextmanager
+def _compiling() -> Iterator[None]:
+    """Compile the kernels of a run on the second core meanwhile; if that fails, they are compiled when needed."""
+    if (os.cpu_count() or 1) < 2:
+        yield
+        return
+    process = subprocess.Popen(
+        [sys.executable, "-m", "regulars.market.kernels"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        yield
+        process.wait(LONGEST_COMPILE_S)
+    except subprocess.TimeoutExpired:
+        pass
+    finally:
+        process.kill()
+        process.wait()
 
 
 @contextmanager
