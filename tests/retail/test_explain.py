@@ -62,7 +62,6 @@ def test_an_explanation_shows_nothing_that_she_withheld(shop):
         (lambda made: made.consent.bits.fill(0), Reason.NO_PERMISSION),
         (lambda made: made.record.optin.fill(4), Reason.NOT_REACHABLE),
         (lambda made: made.decide(2), Reason.GAP),
-        (lambda made: made.decide(1), Reason.GAP),
     ],
 )
 def test_silence_names_its_rule(shop, change, reason):

@@ -294,9 +294,9 @@ def _moves(scenario: Scenario, place: Town, task: Task, outcome: Outcome) -> pl.
         if before.sum() and after.sum():
             rise = after / after.sum() - before / before.sum()
             rise[r] = -1.0
-            won = names[int(rise.argmax())] if rise.max() > 0 else "nobody yet"
+            won = names[int(rise.argmax())] if rise.max() > 0 else "nobody"
         else:
-            won = "elsewhere" if not after.sum() else "nobody yet"
+            won = "elsewhere" if not after.sum() else "nobody"
         for name, value in zip(
             _MOVES,
             (

@@ -20,11 +20,11 @@ import polars as pl
 from numpy.typing import NDArray
 
 from regulars import draws, fitting, shelf
-from regulars.consumers import priors
 from regulars.consumers.choice import Aisle, aisle_of
 from regulars.consumers.population import Demand, Habits, Population, rows_of
 from regulars.errors import SettingError
-from regulars.fitting import population_file
+from regulars.fitting import fidelity, population_file
+from regulars.market import provenance
 from regulars.market.calendar import Calendar
 from regulars.retail import catalog
 from regulars.retail.catalog import Catalog
@@ -35,6 +35,8 @@ from regulars.sources import complete_journey, tables
 from regulars.sources.panel import Panel, shelf_from
 
 COMPLETE_JOURNEY = "complete-journey"
+#: The year that a fit is checked on is one that no calibration saw.
+CHECK_SEED = 5
 #: A fit that takes longer is taken to have been killed.
 LONGEST_FIT_S = 600
 #: Waiting longer for the kernels than this after the fit gains nothing.
@@ -88,9 +90,9 @@ class Town:
             "currency": self.currency,
             "start": self.calendar.start.isoformat(),
             "versions": {name: metadata.version(name) for name in ("regulars", "numpy", "numba", "polars")},
-            "fitted": list(self.fit_about.get("fitted", [])),
-            "checked": list(self.fit_about.get("checked", [])),
-            "assumed": priors.assumed(),
+            "fitted": provenance.fitted(self.fit_about),
+            "checked": provenance.checked(self.fit_about),
+            "assumed": provenance.assumed(),
             "rejects": self.rejects,
             "ablate": list(scenario.ablate),
             "pinned": dict(scenario.priors),
@@ -189,6 +191,9 @@ def fitted(panel: Panel, goods: Shelf, say: Callable[[str], None] = _quiet) -> t
         say(f"Fitting {panel.households.height:,} households (once; kept for later runs)")
         with _compiling():
             population = fitting.fit(panel, goods)
+            say("Checking the fit against the real panel")
+            figures = fidelity.quick_check(population, goods, draws.stream(CHECK_SEED))
+        population = replace(population, about=population.about | {"simulated": figures["simulated"]})
         population_file.save(population, path)
     return population, fingerprint
 

@@ -1,0 +1,65 @@
+"""What a run says of itself in plain words: what is fitted, how that was checked, what is assumed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from regulars.consumers import priors
+
+#: Columns of a population, in the words of a report; a line is shown when its columns were fitted or calibrated.
+_FITTED = (
+    (
+        "trip_rate trip_dow gap_hazard drift_sigma week_trips",
+        "how often each household shops: weekdays, season, gaps, drift",
+    ),
+    ("size_cdf size_scale row_lines", "how large her baskets are"),
+    (
+        "row_category row_rate row_interval age_hazard week_category",
+        "which categories she needs, how often, when again",
+    ),
+    ("product loyalty row_explore", "which products she is loyal to, and how much she tries others"),
+    ("row_units more_units", "how many units she takes"),
+    ("deal private tier", "how she answers to discounts, own brands and price levels"),
+    ("novelty entry", "how readily she enters new categories"),
+    ("store store_cdf", "which stores she goes to"),
+    ("coupon", "how often she uses a coupon that she has"),
+)
+#: Figures of the check, in words, with the way they are written.
+_CHECKED = (
+    ("trips_per_day", "shopping trips a day", "{:,.0f}"),
+    ("spend", "spent in the year", "{:,.0f}"),
+    ("lines", "purchase lines", "{:,.0f}"),
+    ("days_per_week_median", "shopping days a week, median household", "{:.2f}"),
+    ("zero_weeks", "household-weeks without a trip", "{:.1%}"),
+    ("top_share", "spent by the top fifth of households", "{:.1%}"),
+    ("categories_80", "categories that make 80% of spend, median", "{:.0f}"),
+    ("product_repeats", "products bought again in the second half-year", "{:.1%}"),
+    ("category_repeats", "categories bought again in the second half-year", "{:.1%}"),
+    ("first_store", "trips to the first store, median", "{:.1%}"),
+    ("basket_value_median", "median basket", "{:.2f}"),
+)
+
+
+def fitted(about: Mapping[str, Any]) -> list[str]:
+    """What of a population was fitted or calibrated on real purchases."""
+    columns = {*about.get("fitted", ()), *about.get("calibrated", ())}
+    return [words for names, words in _FITTED if columns & set(names.split())]
+
+
+def checked(about: Mapping[str, Any]) -> list[str]:
+    """Figures of the real panel beside those of one simulated year without contacts, on a seed not used in fitting."""
+    real, simulated = about.get("real", {}), about.get("simulated", {})
+    return [
+        f"{words}: real {form.format(real[name])}, simulated {form.format(simulated[name])}"
+        for name, words, form in _CHECKED
+        if name in real and name in simulated
+    ]
+
+
+def assumed() -> list[tuple[str, str, str, float, float]]:
+    """Every prior: name, meaning, source, and its 5% and 95% points to three digits."""
+    return [
+        (name, meaning, source, float(f"{low:.3g}"), float(f"{high:.3g}"))
+        for name, meaning, source, low, high in priors.assumed()
+    ]
