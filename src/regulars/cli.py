@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json as jsonlib
+import shlex
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -32,15 +34,23 @@ Columns = Annotated[
     ),
 ]
 
+Products = Annotated[
+    Path | None, typer.Option("--products", help="A table of your products: sku, category, brand ...")
+]
+DateFormat = Annotated[
+    str | None, typer.Option("--date-format", help="How dates are written: DD/MM/YYYY, MM/DD/YYYY ...")
+]
+
 
 def main() -> None:
     """Run the command line; errors are one sentence on standard error, exit code 2."""
     try:
-        app(standalone_mode=False)
+        code = app(standalone_mode=False)
+        sys.exit(code if isinstance(code, int) else 0)
     except RegularsError as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         sys.exit(2)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, typer.Abort):
         print("Stopped.", file=sys.stderr)
         sys.exit(130)
     except typer.Exit as stop:
@@ -82,6 +92,8 @@ def simulate(
         Path | None, typer.Option(help="Your own purchases (CSV or Parquet) as the town.")
     ] = None,
     columns: Columns = None,
+    products: Products = None,
+    date_format: DateFormat = None,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -110,12 +122,18 @@ def simulate(
         sweep=None if sweep else settings.SweepSettings(),
         source=str(data.resolve()) if data else None,
         columns=_pairs(columns, "--columns") or None,
+        products=str(products.resolve()) if products else None,
+        date_format=date_format,
     )
+    if policy and chosen.mode == "market":
+        raise SettingError(
+            f"--policy is for scenarios in mode 'arms'; name the policies of {chosen.name} in its file"
+        )
     folder = out or Path("runs") / f"{chosen.name}-{chosen.seed}"
     folder = _folder(folder)
     shown = not (quiet or json)
     with live_progress(shown) as progress:
-        place = town.build(chosen, say=progress.say)
+        place = town.build(chosen, rejects=folder / "rejects.csv", say=progress.say)
         try:
             results = run.simulate(
                 chosen, folder=folder, threads=threads, progress=progress.tell, place=place
@@ -126,6 +144,8 @@ def simulate(
                 raise
             results, stopped = stop.args[0], True
         progress.say("Writing the page")
+        command = shlex.join(["regulars", *sys.argv[1:]])
+        results = replace(results, about={**results.about, "command": command})
         if not stopped:
             results = diary_of.with_diaries(chosen, place, folder, results)
         results.save(folder)
@@ -154,10 +174,8 @@ def fit(
         str, typer.Argument(help="complete-journey, or your purchases as CSV or Parquet.")
     ] = "complete-journey",
     columns: Columns = None,
-    products: Annotated[
-        Path | None, typer.Option(help="A table of your products: sku, category, brand ...")
-    ] = None,
-    date_format: Annotated[str | None, typer.Option(help="How dates are written, such as %d/%m/%Y.")] = None,
+    products: Products = None,
+    date_format: DateFormat = None,
     out: Annotated[Path, typer.Option(help="The population file to write.")] = Path("population.parquet"),
     rejects: Annotated[
         Path | None, typer.Option(help="List of rows left out; default beside the population file.")

@@ -64,6 +64,8 @@ class Scenario:
     mode: str = "arms"  #: "arms": one policy a world, same luck; "market": the retailers compete in one world
     source: str = "complete-journey"  #: or the path of a CSV or Parquet file of purchases
     columns: Mapping[str, str] = field(default_factory=dict)  #: which column of that file is which
+    products: str = ""  #: path of a table of products, to name and group those of that file
+    date_format: str = ""  #: how dates are written there, such as DD/MM/YYYY
     days: int = 365
     warm_up: int = 91  #: days lived without any contact before day 0, so that records and clocks are warm
     worlds: int = 4
@@ -90,6 +92,14 @@ class Scenario:
                 f"mode 'arms' compares policies at one retailer, but {len(self.retailers)} are given; "
                 'use mode = "market"'
             )
+        if self.mode == "arms" and self.retailers[0].policy_settings:
+            raise SettingError(
+                "policy_settings are for mode 'market'; in mode 'arms' each policy runs as it comes"
+            )
+        labels = [policy.rsplit(":", 1)[-1] for policy in self.policies]
+        twice = sorted({label for label in labels if labels.count(label) > 1})
+        if twice:
+            raise SettingError(f"two policies would both be called {twice[0]}; give each once")
         names = [retailer.name for retailer in self.retailers]
         if len(set(names)) != len(names):
             raise SettingError(f"retailers must have different names; got {', '.join(names)}")

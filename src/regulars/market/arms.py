@@ -47,8 +47,7 @@ def tasks(scenario: Scenario) -> list[Task]:
             tuple(dict(retailer.policy_settings) for retailer in scenario.retailers),
         )
         return [Task(market, world) for world in range(scenario.worlds)]
-    extra = scenario.retailers[0].policy_settings
-    plain = [Arm(label(policy), (policy,), (dict(extra),)) for policy in scenario.policies]
+    plain = [Arm(label(policy), (policy,), ({},)) for policy in scenario.policies]
     swept = [*_frequency(scenario), *_prior(scenario)]
     worlds = min(scenario.sweep.worlds, scenario.worlds)
     return [Task(arm, world) for world in range(scenario.worlds) for arm in plain] + [

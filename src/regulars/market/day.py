@@ -100,6 +100,11 @@ class Life:
         self.aisle = place.aisle._replace(price_level=levels)
         self.first_day = -scenario.warm_up
         self.weather = weather.factors(self.key, self.first_day, scenario.days)
+        for closed in place.fit_about.get("closed_days", ()):
+            # The warm-up lives the end of the same year, so a day that was closed then is closed in both.
+            for day in (closed, closed - place.calendar.days):
+                if self.first_day <= day <= scenario.days:
+                    self.weather[day - self.first_day] = 0.0
         self.tally = tally.start(consumers, retailers, scenario.days)
         self.costs = tally.costs(scenario.retailers)
         self.trips_elsewhere = 0
@@ -125,6 +130,8 @@ class Life:
         today = Today(
             self.key, day, calendar.dow(day), calendar.week(day), float(self.weather[day - self.first_day])
         )
+        if self.stock is not None and today.dow == 0:
+            stock.deliver(self.stock)
         talks = [self.talk(shop, r, day) if day >= 0 else None for r, shop in enumerate(self.shops)]
         memory.pulls(self.world, self.mind, self.pull)
         count, elsewhere = trips.who_shops(today, self.people, self.attraction, self.shoppers)
@@ -211,8 +218,6 @@ class Life:
 
     def _sell(self, shelves: stock.Stock, today: Today, n: int) -> None:
         """Serve lines from stock; those left short substitute, wait, go elsewhere or drop it."""
-        if today.dow == 0:
-            stock.deliver(shelves)
         short = stock.ration(
             self.key, today.day, self.habits.consumer, self.lines, n, shelves,
             self._demand, self._priority, self._order, self._short,

@@ -129,6 +129,11 @@ def replay(folder: Path, household_id: str, arm: str, world: int) -> Diary:
 
 def replay_one(scenario: Scenario, place: Town, folder: Path, row: int, arm: str, world: int) -> Diary:
     """The diary of one row of a town that is already laid out."""
+    if any(retailer.weeks_of_stock > 0 for retailer in scenario.retailers):
+        raise SettingError(
+            "a diary cannot be replayed where shelves run out: what was left for her depended on everybody else. "
+            "Run the scenario with weeks_of_stock = 0"
+        )
     task = _task_of(scenario, arm, world)
     path = run.arm_file(folder, scenario, place, task)
     if not path.is_file():

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import bisect
 import hashlib
+import os
+import tempfile
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -112,9 +114,15 @@ def save(outcome: Outcome, path: Path) -> None:
     arrays |= {f"learned.{name}": array for name, array in outcome.learned.items()}
     arrays["days"] = np.int64(outcome.days)
     arrays["state_hash"] = np.array(outcome.state_hash)
-    passing = path.with_suffix(".part.npz")
-    np.savez(passing, allow_pickle=False, **arrays)
-    passing.replace(path)
+    # Under a name of its own first: two runs may write the same arm, and either may be stopped halfway.
+    handle, passing = tempfile.mkstemp(suffix=".part", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            np.savez(file, allow_pickle=False, **arrays)
+        os.replace(passing, path)
+    except BaseException:
+        Path(passing).unlink(missing_ok=True)
+        raise
 
 
 def load(path: Path) -> Outcome:
@@ -255,7 +263,7 @@ def _people(place: Town, retailer: RetailerSettings, outcome: Outcome, r: int) -
         {
             "consumer": place.habits.consumer,
             "household_id": pl.Series(place.household_id).cast(pl.String),
-            "profit_cents": tally.margin_cents[:, r],
+            "profit_cents": tally.margin_cents[:, r] - _contact_cents(retailer, tally, r),
             "revenue_cents": tally.revenue_cents[:, r],
             "contacts": verdicts.sum(axis=1),
             **{verdict.name.lower(): verdicts[:, verdict] for verdict in Verdict},
@@ -265,6 +273,14 @@ def _people(place: Town, retailer: RetailerSettings, outcome: Outcome, r: int) -
             "shut_out_reason": pl.Series(reason).replace("", None),
         }
     )
+
+
+def _contact_cents(retailer: RetailerSettings, tally: Tally, r: int) -> NDArray[np.int64]:
+    """What contacting each consumer cost, in whole cents; paper is counted per consumer, too."""
+    contacts, mailed = tally.verdicts[:, r].sum(axis=1), tally.mailed[:, r]
+    cost = (contacts - mailed) * retailer.contact_cost + mailed * retailer.mail_cost
+    cents: NDArray[np.int64] = np.rint(100 * cost).astype(np.int64)
+    return cents
 
 
 _MOVES = {
@@ -291,7 +307,9 @@ def _moves(scenario: Scenario, place: Town, task: Task, outcome: Outcome) -> pl.
         period = tally.shut_day[i, r] // PERIOD_DAYS
         before = tally.period_trips[i, :, max(period - 3, 0) : period + 1].sum(axis=1).astype(float)
         after = tally.period_trips[i, :, period + 1 : period + 5].sum(axis=1).astype(float)
-        if before.sum() and after.sum():
+        if outcome.days < (period + 2) * PERIOD_DAYS:
+            won = "too early to tell"
+        elif before.sum() and after.sum():
             rise = after / after.sum() - before / before.sum()
             rise[r] = -1.0
             won = names[int(rise.argmax())] if rise.max() > 0 else "nobody"

@@ -15,7 +15,7 @@ from multiprocessing.sharedctypes import RawArray
 from pathlib import Path
 from typing import Any
 
-from regulars.market import arms, day, outcome, town
+from regulars.market import arms, day, outcome, shops, town
 from regulars.report.results import Results
 from regulars.settings import Scenario
 
@@ -52,6 +52,9 @@ def simulate(
     began = time.perf_counter()
     place = place or town.build(scenario)
     work = arms.tasks(scenario)
+    for arm in {task.arm.name: task.arm for task in work}.values():
+        for policy, settings in zip(arm.policies, arm.settings, strict=True):
+            shops.policy_of(policy, settings, place)  # an unknown one is told before anything is lived
     finished: dict[int, outcome.Outcome] = {}
     files: dict[int, Path] = {}
     if folder is not None:
@@ -132,7 +135,7 @@ def _live_all(
         return
     # Forked workers inherit town and compiled kernels without copying; they run NumPy and kernels only.
     _SHARED.update(scenario=scenario, places=places, work=work, warm=warm, lived=lived)
-    # The first arm is lived here, so that kernels are compiled once, not once per worker.
+    # The first arm is lived here, so that the kernels of demand are compiled once, not once per worker.
     context = multiprocessing.get_context("fork")
     first, *rest = waiting
     yield first, _one(first)[1]
@@ -204,7 +207,11 @@ def _fingerprint(scenario: Scenario, place: town.Town, task: arms.Task) -> str:
         for name, value in asdict(scenario).items()
         if name not in ("sweep", "worlds", "policies", "about")
     }
-    text = json.dumps(
-        [town.code_digest(), plain, asdict(task), place.fingerprint], sort_keys=True, default=str
-    )
+    lived_by = scenario.sweep.consumers if task.arm.group != "arms" else 0
+    # A policy of the user's own is code too.
+    own = [
+        Path(policy.rpartition(":")[0]).read_text("utf-8") for policy in task.arm.policies if ":" in policy
+    ]
+    parts = [town.code_digest(), plain, lived_by, own, asdict(task), place.fingerprint]
+    text = json.dumps(parts, sort_keys=True, default=str)
     return hashlib.blake2b(text.encode(), digest_size=12).hexdigest()

@@ -50,6 +50,7 @@ class Tally(NamedTuple):
     margin_cents: NDArray[np.int64]  #: (N, R) after coupons, before the cost of contacts
     revenue_cents: NDArray[np.int64]  #: (N, R)
     verdicts: NDArray[np.int32]  #: (N, R, 4)
+    mailed: NDArray[np.int32]  #: (N, R) contacts by post
     redemptions: NDArray[np.int32]  #: (N, R)
     trips: NDArray[np.int32]  #: (N, R)
     period_trips: NDArray[np.uint8]  #: (N, R, periods)
@@ -81,6 +82,7 @@ def start(consumers: int, retailers: int, days: int) -> Tally:
         np.zeros(shape, np.int64),
         np.zeros(shape, np.int64),
         np.zeros((*shape, 4), np.int32),
+        np.zeros(shape, np.int32),
         np.zeros(shape, np.int32),
         np.zeros(shape, np.int32),
         np.zeros((*shape, periods), np.uint8),
@@ -161,6 +163,7 @@ def contact(tally, week, retailer, mail, messages, responses):
         count[Count.CONTACTS] += 1
         if messages.channel[k] == mail:
             count[Count.MAILED] += 1
+            tally.mailed[i, retailer] += 1
         verdict = responses.verdict[k]
         count[Count.COMPELLING + verdict] += 1
         tally.verdicts[i, retailer, verdict] += 1
@@ -184,7 +187,7 @@ def shut_outs(tally, day, retailer, opt_in, blocked, messages, responses):
     for k in range(len(messages.consumer)):
         i = messages.consumer[k]
         bits = responses.reactions[k]
-        left = (bits >> Reaction.UNSUBSCRIBE) & 1 or (bits >> Reaction.BLOCK) & 1
+        left = (bits >> Reaction.UNSUBSCRIBE | bits >> Reaction.BLOCK | bits >> Reaction.COMPLAIN) & 1
         if left and tally.shut_day[i, retailer] < 0 and (blocked[i] or opt_in[i] & ELECTRONIC == 0):
             tally.shut_day[i, retailer] = day
             tally.shut_reason[i, retailer] = responses.verdict[k]

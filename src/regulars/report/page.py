@@ -183,7 +183,7 @@ def _frequency(results: Results, currency: str) -> Figure | None:
         panels.append(Panel(captions.curve_words(chosen, currency), **drawn, title=f"{title}{above}"))
     if not panels:
         return None
-    return Figure(captions.frequency(curves), tuple(panels))
+    return Figure(captions.frequency(curves) + captions.sample(results.about), tuple(panels))
 
 
 def _weekly(results: Results, player: Player) -> pl.DataFrame:
@@ -282,7 +282,7 @@ def _priors(results: Results, currency: str) -> Figure | None:
         panels.append(Panel(captions.prior_words(chosen, currency), **drawn, title=title))
     rivals = list(dict.fromkeys(policy for standing in standings for policy in standing.against))
     return Figure(
-        captions.priors(standings),
+        captions.priors(standings) + captions.sample(results.about),
         tuple(panels),
         legend=colours.policies(rivals) if len(rivals) > 1 else {},
         reference=standings[0].reference,

@@ -20,7 +20,7 @@ from regulars.errors import SettingError, ShapeError
 from regulars.shelf import Shelf
 from regulars.terms import F32, F64, I32, I64, NEVER, NONE, U8, OfferKind, Offers
 
-WEEK_SHIFT = 6  # day 0 is a Sunday and weeks break on Mondays: week of a day = (day + 6) // 7
+SUNDAY = 6  # weekday of day 0 of the default source; weeks break on Mondays
 
 
 class Option(enum.IntEnum):
@@ -41,6 +41,7 @@ class CatalogSettings:
     margin : gross margin of a manufacturer's product, share of the shelf price
     private_margin : of the retailer's own brand
     coupon_cost : share of a coupon's value that the retailer bears; the manufacturer bears the rest
+    deal_cost : share of a discount on the shelf that the retailer bears
     deal_depth : from this depth on a product is a deal
     deal_products : so many products make a category's deal
     """
@@ -48,6 +49,7 @@ class CatalogSettings:
     margin: float = 0.25
     private_margin: float = 0.35
     coupon_cost: float = 0.3
+    deal_cost: float = 1.0
     deal_depth: float = 0.10
     deal_products: int = 3
 
@@ -96,6 +98,7 @@ class Catalog:
     settings : as built
     deals : (W, P) True where a product is a deal that week; empty when no shelf was given
     category_of : (P,) category of each product; empty when no shelf was given
+    first_weekday : weekday of day 0, Monday 0; weeks of the shelf break on Mondays
     """
 
     offers: Offers
@@ -108,6 +111,7 @@ class Catalog:
     settings: CatalogSettings
     deals: NDArray[np.bool_]
     category_of: NDArray[np.uint16]
+    first_weekday: int = SUNDAY
 
     @property
     def days(self) -> int:
@@ -129,6 +133,7 @@ def build(
     *,
     first_day: int = 0,
     days: int = 365,
+    first_weekday: int = SUNDAY,
     settings: CatalogSettings | None = None,
 ) -> Catalog:
     """A catalog from real coupons and the shelf.
@@ -138,9 +143,10 @@ def build(
     coupons : coupon, campaign, saving_cents, category (null when unknown)
     coupon_products : coupon, product
     campaigns : campaign, first_day, last_day
-    shelf : of P products and C categories; its week of a day is (day + 6) // 7
+    shelf : of P products and C categories; its week of a day is (day + first_weekday) // 7
     names : (C,) of the categories
     first_day, days : the days of the run
+    first_weekday : weekday of day 0, Monday 0
     settings : what the source does not tell
 
     Returns
@@ -160,7 +166,7 @@ def build(
     printed = _coupon_offers(coupons, coupon_products, campaigns, typical, shelf, products)
     bundles, campaign_offer = _campaign_offers(coupons, campaigns, printed)
     deals = shelf.depth >= chosen.deal_depth
-    weekly = _deal_offers(shelf, deals, chosen)
+    weekly = _deal_offers(shelf, deals, first_weekday, chosen)
     bare = Catalog(
         offers=_joined(printed, bundles, weekly),
         names=tuple(names),
@@ -172,6 +178,7 @@ def build(
         settings=chosen,
         deals=deals,
         category_of=shelf.category,
+        first_weekday=first_weekday,
     )
     return replace(bare, standing=_stand(bare, first_day, days))
 
@@ -244,7 +251,7 @@ def sold_out(catalog: Catalog, day: int, in_stock: NDArray[np.bool_]) -> NDArray
         named = offers.bits_row >= 0
         gone[named] = ~stocked[offers.bits_row[named]]
     if len(catalog.deals):
-        week = min(max((day + WEEK_SHIFT) // 7, 0), len(catalog.deals) - 1)
+        week = min(max((day + catalog.first_weekday) // 7, 0), len(catalog.deals) - 1)
         good = np.bincount(catalog.category_of[catalog.deals[week] & in_stock], minlength=catalog.categories)
         deal = offers.kind == OfferKind.DEAL
         gone[deal] = good[offers.category[deal]] == 0
@@ -326,7 +333,9 @@ def _campaign_offers(coupons: pl.DataFrame, campaigns: pl.DataFrame, printed: Of
     return out, offer
 
 
-def _deal_offers(shelf: Shelf, deals: NDArray[np.bool_], settings: CatalogSettings) -> Offers:
+def _deal_offers(
+    shelf: Shelf, deals: NDArray[np.bool_], first_weekday: int, settings: CatalogSettings
+) -> Offers:
     """For each week and category with enough deals one offer, at their mean depth."""
     if settings.deal_products < 1:
         raise SettingError(f"deal_products is {settings.deal_products}. Take 1 or more")
@@ -338,7 +347,7 @@ def _deal_offers(shelf: Shelf, deals: NDArray[np.bool_], settings: CatalogSettin
     total = np.bincount(cell, weights=weight, minlength=weeks * categories)
     depth = np.bincount(cell, weights=weight * shelf.depth[week, product], minlength=weeks * categories)
     found = np.flatnonzero(counts >= settings.deal_products)
-    first = (found // categories) * 7 - WEEK_SHIFT
+    first = (found // categories) * 7 - first_weekday
     return Offers(
         kind=np.full(len(found), OfferKind.DEAL, np.uint8),
         category=(found % categories).astype(np.int32),
@@ -387,6 +396,7 @@ def _stand(
         catalog.price_cents,
         catalog.margin_share,
         catalog.settings.coupon_cost,
+        catalog.settings.deal_cost,
         first_day,
         standing,
     )
@@ -394,14 +404,14 @@ def _stand(
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _fill_standing(offers, gone, price_cents, margin_share, coupon_cost, first_day, standing):
+def _fill_standing(offers, gone, price_cents, margin_share, coupon_cost, deal_cost, first_day, standing):
     days, categories = standing.offer.shape
     for k in range(len(offers.kind)):
         category = offers.category[k]
         # A campaign is a letter full of coupons; each of them stands for itself.
         if gone[k] or category < 0 or category >= categories or offers.kind[k] == OfferKind.CAMPAIGN:
             continue
-        cost = coupon_cost if offers.kind[k] == OfferKind.COUPON else 1.0
+        cost = coupon_cost if offers.kind[k] == OfferKind.COUPON else deal_cost
         margin = price_cents[category] * (margin_share[category] - cost * offers.saving[k])
         first, last = max(0, offers.first_day[k] - first_day), min(days - 1, offers.last_day[k] - first_day)
         for d in range(first, last + 1):
