@@ -109,3 +109,31 @@ def test_a_sweep_lived_by_a_sample_counts_for_the_whole_town(scenario, hamlet):
 
 def test_kernels_compiled_beforehand_are_those_of_a_run():
     kernels.compile_all()  # made of the columns of a run: a column that is added must be added here too
+
+
+def test_an_edited_policy_file_is_another_arm(scenario, hamlet, tmp_path):
+    path = tmp_path / "mine.py"
+    text = (
+        "import numpy as np\nfrom regulars.retail.decision import propose\nfrom regulars.retail.policies import Policy\n"
+        "class Mine(Policy):\n    name = 'mine'\n    def decide(self, view, today, draws):\n"
+        "        who = np.arange(0, len(view.row), STEP)\n"
+        "        best = int(np.argmax(today.saving))\n        return propose(view, today, who, np.full(len(who), best))\n"
+    )
+    chosen = scenario.changed(policies=(f"{path}:Mine",), days=7)
+    found = []
+    for step in ("1", "3"):
+        path.write_text(text.replace("STEP", step), "utf-8")
+        run.simulate(chosen, place=hamlet, folder=tmp_path, threads=1)
+        found.append(len(list((tmp_path / run.ARMS).glob("*.npz"))))
+    assert found == [1, 2]
+
+
+def test_nobody_shops_when_the_shops_are_closed(scenario, hamlet):
+    from regulars.market import day
+
+    closed = hamlet.fit_about["closed_days"]
+    assert closed == [358]
+    life = day.Life(scenario.changed(warm_up=42), hamlet, 0)
+    trips = {number: life.live(number).trip_count for number in range(-9, -4)}
+    assert trips[358 - 365] == 0
+    assert sum(trips.values()) > 0

@@ -117,7 +117,7 @@ def test_what_is_released_may_be_used_again():
     assert left(made, bits, 3, rules) == [1]
 
 
-def lawful(made, bits, out, cutoff=-1):
+def lawful(made, bits, out, cutoff=contact_rules.NO_CUTOFF):
     keep, priority = np.empty(len(out.customer), np.uint8), np.empty(len(out.customer), np.int64)
     caps = contact_rules.limits(OPEN)
     gone = np.zeros(0, np.bool_)
@@ -159,3 +159,11 @@ def test_impossible_rules_are_refused():
         ContactRules(quiet_from=25)
     with pytest.raises(SettingError, match="per_week is -1"):
         ContactRules(per_week=-1)
+
+
+def test_a_budget_of_nothing_replays_as_nothing():
+    made, bits = people(20)
+    keep, priority = lawful(made, bits, options(20))
+    cutoff = contact_rules.ration(keep, priority, 0)
+    alone, _ = lawful(records.subset(made, np.array([3])), bits[[3]], options(1), cutoff)
+    assert alone[0] != contact_rules.KEPT

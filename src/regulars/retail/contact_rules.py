@@ -20,6 +20,8 @@ from regulars.retail.decision import Reason
 from regulars.retail.record import RECENT, Record, holds
 from regulars.terms import I32, I64, U8, Action, Purpose, Scope
 
+#: The cutoff of a day without a budget: every priority is below it.
+NO_CUTOFF = 2**63 - 1
 MOST = 255  # a cap that never bites: 28 days at the most messages a day hold fewer
 
 
@@ -269,7 +271,7 @@ def _room(record, bits, rows, day, caps, asked, most, honours, left, channels):
 def lawful(record, bits, decisions, offers, gone, day, caps, honours, key, cutoff, keep, priority):
     """Mark in ``keep`` which decisions may leave (1) or why not, and draw their priorities.
 
-    Decisions of one customer stand together. ``gone`` is (offers,) or empty. A ``cutoff`` of -1 rations
+    Decisions of one customer stand together. ``gone`` is (offers,) or empty. A ``cutoff`` of ``NO_CUTOFF`` rations
     nobody.
     """
     ring, ring_day, last_contact = record.ring, record.ring_day, record.last_contact
@@ -304,7 +306,7 @@ def lawful(record, bits, decisions, offers, gone, day, caps, honours, key, cutof
                 keep[k] = NO_CHANNEL
         if keep[k] == KEPT and ahead >= left_today(ring, ring_day, last_contact, i, day, caps):
             keep[k] = CAPPED
-        if keep[k] == KEPT and cutoff >= 0 and priority[k] > cutoff:
+        if keep[k] == KEPT and priority[k] > cutoff:
             keep[k] = RATIONED
         if keep[k] == KEPT:
             ahead += 1

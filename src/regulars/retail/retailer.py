@@ -30,7 +30,7 @@ from regulars.retail.policies import Policy
 from regulars.retail.predicted_verdict import PredictedVerdict, measured, probabilities
 from regulars.retail.record import CELLS, Record
 from regulars.retail.relevance import RelevanceWeights
-from regulars.terms import I32, U8, Lines, Messages, Purpose, Scope
+from regulars.terms import I32, U8, Channel, Lines, Messages, Purpose, Scope
 
 USUAL_INTERVAL_DAYS = 30.0  # of a category that nobody bought twice yet; weighs 20 intervals
 USUAL_POPULARITY = 0.03  # lines a basket of a category that nobody bought yet; weighs 200 baskets
@@ -59,7 +59,7 @@ class Retailer:
     Attributes
     ----------
     totals, verdict, guesses, pending : what it learned; see :meth:`snapshot`
-    cutoff : the highest priority that the last decision's budget let through; -1 without a budget
+    cutoff : the highest priority that the last decision's budget let through; ``NO_CUTOFF`` without a budget
     ruled_out : (7,) how many of the last decisions each rule dropped, by the codes of ``contact_rules``
     """
 
@@ -107,7 +107,7 @@ class Retailer:
         self.verdict = PredictedVerdict()
         self.guesses = infer.new(catalog.categories)
         self.pending = Pending()
-        self.cutoff = -1
+        self.cutoff = contact_rules.NO_CUTOFF
         self.ruled_out = np.zeros(7, np.int64)
         self._need = (need or RelevanceWeights()).column()
         self._interval = np.full(catalog.categories, USUAL_INTERVAL_DAYS, np.float32)
@@ -174,7 +174,7 @@ class Retailer:
             ``customer`` is the row in this retailer's record; who has no row meets silence
         """
         who = self._everybody if rows is None else np.atleast_1d(np.asarray(rows, np.int32))
-        self.cutoff = -1
+        self.cutoff = contact_rules.NO_CUTOFF
         self.ruled_out[:] = 0
         slots = self.policy.slots(day)
         if slots <= 0 or not len(who):
@@ -224,6 +224,11 @@ class Retailer:
             return chosen
         if not (0 <= int(chosen.customer.min()) and int(chosen.customer.max()) < len(view.row)):
             raise RegularsError(f"{self.policy.name} decided about a customer who is not in its view")
+        if int(chosen.channel.max()) >= len(Channel) or int(chosen.category.max()) >= self.catalog.categories:
+            raise RegularsError(f"{self.policy.name} named a channel or category that does not exist")
+        if (np.diff(chosen.customer) < 0).any():
+            # The rules count what one customer gets row by row, so her rows must stand together.
+            chosen = decisions_of.take(chosen, np.argsort(chosen.customer, kind="stable"))
         keep = np.empty(m, np.uint8)
         priority = np.empty(m, np.int64)
         _translate(chosen, view.row, view.customer, day, self.verdict.weights)
@@ -237,7 +242,7 @@ class Retailer:
             contact_rules.limits(self.rules),
             self.honours_consent,
             self.key,
-            -1 if cutoff is None else cutoff,
+            contact_rules.NO_CUTOFF if cutoff is None else cutoff,
             keep,
             priority,
         )
