@@ -94,7 +94,9 @@ class Diary:
             console.print(f"[bold]{date}[/bold]")
             for kind, text in zip(group["kind"], group["text"], strict=True):
                 console.print(f"  {text}", style=styles.get(kind, ""), markup=False)
-        total = ", ".join(f"{value:,} {name.replace('_', ' ')}" for name, value in self.counted.items())
+        counted = {name: value for name, value in self.counted.items() if name != "revenue_cents"}
+        total = ", ".join(f"{value:,} {name}" for name, value in counted.items())
+        total += f", {self.counted['revenue_cents'] / 100:,.2f} spent"
         same = (
             "equal to what the run counted" if self.equal else f"NOT what the run counted: {self.run_counted}"
         )
