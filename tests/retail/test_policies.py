@@ -353,3 +353,24 @@ def test_a_policy_that_lies_about_offers_is_stopped(shop, tmp_path: Path):
     category = int(shop("blast").today(20).order[0])
     made = shop(policy=policies.load(f"{file}:Mine", category=category))
     assert len(made.decide(20).number) == 0  # offer 0 ended on day 0
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ("return None", "must give Decisions"),
+        ("return {}['nokey']", "line 4: KeyError"),
+        ("raise ValueError('no')", "ValueError: no"),
+    ],
+)
+def test_a_policy_that_fails_is_told_with_its_place(shop, tmp_path, body, said):
+    path = tmp_path / "mine.py"
+    path.write_text(
+        "from regulars.retail.policies import Policy\nclass Mine(Policy):\n"
+        f"    def decide(self, view, today, draws):\n        {body}\n",
+        "utf-8",
+    )
+    made = shop("blast")
+    made.policy = policies.load(f"{path}:Mine")
+    with pytest.raises(RegularsError, match=said):
+        made.decide(2)

@@ -7,6 +7,7 @@ with all customers, the live engine with the one who is there; it cannot tell wh
 from __future__ import annotations
 
 import copy as copies
+import traceback
 from typing import Any
 
 import numpy as np
@@ -176,15 +177,37 @@ class Retailer:
         who = self._everybody if rows is None else np.atleast_1d(np.asarray(rows, np.int32))
         self.cutoff = contact_rules.NO_CUTOFF
         self.ruled_out[:] = 0
-        slots = self.policy.slots(day)
+        slots = self._asked("slots", day)
+        if not isinstance(slots, int | np.integer):
+            raise RegularsError(
+                f"{self.policy.name}.slots({day}) gave {slots!r}; it must give a whole number"
+            )
         if slots <= 0 or not len(who):
             return decisions_of.silence()
         today = self.today(day, in_stock)
         view = self._view(day, who, hour, slots)
         if not len(view.row):
             return decisions_of.silence()
-        chosen = self.policy.decide(view, today, Draws(self.key, day))
+        chosen = self._asked("decide", view, today, Draws(self.key, day))
+        if not isinstance(chosen, Decisions):
+            raise RegularsError(
+                f"{self.policy.name}.decide gave a {type(chosen).__name__}; it must give Decisions, from propose() "
+                "or decision.silence()"
+            )
         return self._sent(chosen, view, day, cutoff, send)
+
+    def _asked(self, verb: str, *given: Any) -> Any:
+        """What the policy answers; what goes wrong in it is told with the place in its file."""
+        try:
+            return getattr(self.policy, verb)(*given)
+        except RegularsError:
+            raise
+        except Exception as error:
+            place = traceback.extract_tb(error.__traceback__)[-1]
+            raise RegularsError(
+                f"{self.policy.name}.{verb} fails at {place.filename}, line {place.lineno}: "
+                f"{type(error).__name__}: {error}"
+            ) from error
 
     def _view(self, day: int, who: I32, hour: ArrayLike, slots: int) -> View:
         room, channels = contact_rules.room(
