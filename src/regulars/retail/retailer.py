@@ -182,10 +182,10 @@ class Retailer:
             raise RegularsError(
                 f"{self.policy.name}.slots({day}) gave {slots!r}; it must give a whole number"
             )
-        if slots <= 0 or not len(who):
+        if int(slots) <= 0 or not len(who):
             return decisions_of.silence()
         today = self.today(day, in_stock)
-        view = self._view(day, who, hour, slots)
+        view = self._view(day, who, hour, int(slots))
         if not len(view.row):
             return decisions_of.silence()
         chosen = self._asked("decide", view, today, Draws(self.key, day))
