@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json as jsonlib
+import math
 import shlex
 import sys
 from dataclasses import replace
@@ -299,9 +300,12 @@ def _pairs(texts: list[str] | None, option: str) -> dict[str, str]:
 
 def _number(value: str, name: str) -> float:
     try:
-        return float(value)
+        number = float(value)
     except ValueError as error:
         raise SettingError(f"--prior {name}={value!r}: {value!r} is not a number") from error
+    if not math.isfinite(number):
+        raise SettingError(f"--prior {name}={value!r}: {value!r} is not a finite number")
+    return number
 
 
 def _folder(path: Path) -> Path:

@@ -96,6 +96,8 @@ class Scenario:
             raise SettingError(
                 "policy_settings are for mode 'market'; in mode 'arms' each policy runs as it comes"
             )
+        if not self.policies:
+            raise SettingError('a scenario needs at least one policy, such as "silence"')
         labels = [policy.rsplit(":", 1)[-1] for policy in self.policies]
         twice = sorted({label for label in labels if labels.count(label) > 1})
         if twice:

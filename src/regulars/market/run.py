@@ -75,8 +75,10 @@ def simulate(
             if number in files:
                 outcome.save(result, files[number])
     except KeyboardInterrupt as stop:
+        if not finished:
+            raise KeyboardInterrupt(None) from stop
         partial = _results(scenario, place, work, finished, time.perf_counter() - began, lived, threads)
-        raise KeyboardInterrupt(partial if finished else None) from stop
+        raise KeyboardInterrupt(partial) from stop
     return _results(scenario, place, work, finished, time.perf_counter() - began, lived, threads)
 
 

@@ -162,7 +162,7 @@ def load(path: str, **settings: Any) -> Policy:
     module = importlib.util.module_from_spec(spec)
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise RegularsError(f"{file} fails when it is run: {type(error).__name__}: {error}") from error
     if not hasattr(module, class_name):
         found = [name for name, value in vars(module).items() if isinstance(value, type)]
