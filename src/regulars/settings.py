@@ -50,7 +50,7 @@ class SweepSettings:
     frequency: tuple[float, ...] = ()
     frequency_policies: tuple[str, ...] = ("blast", "considerate")
     priors: tuple[str, ...] = ()
-    prior_policies: tuple[str, ...] = ("purchases", "harvest", "considerate")
+    prior_policies: tuple[str, ...] = ("demographics", "harvest", "considerate")
     worlds: int = 2
     consumers: int = 0
 

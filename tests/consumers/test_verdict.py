@@ -250,6 +250,16 @@ def test_another_channel_or_retailer_is_other_luck():
     assert all((opens[0] != other).mean() > 0.3 for other in opens[1:])
 
 
+def test_two_messages_of_one_day_on_one_channel_have_luck_of_their_own():
+    s = scene(medians({"open_app": 0.0}), HABITS)
+    both = np.repeat(EVERYBODY, 2)
+    opened = did(s.judge(0, mail(both, channel=int(Channel.EMAIL)))[0], Reaction.OPEN)
+    alone = scene(medians({"open_app": 0.0}), HABITS)
+    first = did(alone.judge(0, mail(EVERYBODY, channel=int(Channel.EMAIL)))[0], Reaction.OPEN)
+    assert np.array_equal(opened[::2], first)
+    assert (opened[::2] != opened[1::2]).mean() > 0.3
+
+
 def test_judging_reads_needs_and_leaves_them_alone():
     s = scene(WORLD, HABITS)
     before = s.needs.last_bought.copy()

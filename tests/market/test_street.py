@@ -1,9 +1,13 @@
 """Retailers that compete for the same people."""
 
+from dataclasses import replace
+
+import numpy as np
 import polars as pl
 import pytest
 
-from regulars.market import run
+from regulars.market import arms, day, run
+from regulars.terms import NONE, Fate, OfferKind
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +39,23 @@ def test_the_same_street_twice_is_the_same(street, street_town, results):
     assert again.about["state_hash"] == results.about["state_hash"]
 
 
-def test_a_strong_pull_only_moves_trips_that_she_makes_anyway(results):
+def test_no_retailer_makes_anybody_shop_twice_a_day(results, street):
     trips = results.consumers.group_by("consumer").agg(pl.col("trips").sum())["trips"]
-    assert trips.max() <= 90  # one a day at most, over ninety days
-    assert trips.sum() > 0
+    assert 0 < trips.max() <= street.days
+
+
+def test_a_coupon_for_what_was_out_is_still_in_hand(street, street_town):
+    eager = street_town.habits._replace(coupon=np.ones_like(street_town.habits.coupon))
+    place = replace(street_town, habits=eager)
+    life = day.Life(street, place, 0, arms.tasks(street)[0].arm, day.warm_up(street, place, 0))
+    kept = 0
+    for number in range(42):
+        # Every shelf is empty, and nobody has been told.
+        life.stock.order_up_to[:] = life.stock.on_hand[:] = life.stock.out[:] = 0
+        lived = life.live(number)
+        lines = lived.lines
+        for k in np.flatnonzero(lines.offer[: lived.line_count] != NONE):
+            assert lines.fate[k] > Fate.SUBSTITUTED
+            assert lines.offer[k] in life.hand.offer[lines.consumer[k], lines.retailer[k]]
+            kept += int(place.aisle.offers.kind[lines.offer[k]] == OfferKind.COUPON)
+    assert kept

@@ -2,10 +2,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from regulars.ledger import Counts
 from regulars.retail import consent as consents
 from regulars.retail import infer
 from regulars.retail import record as records
-from regulars.terms import Scope
+from regulars.terms import Purpose, Scope
 
 
 def town(n=600, categories=30):
@@ -28,8 +29,8 @@ def test_it_guesses_better_than_chance_about_those_who_did_not_tell():
     made, kids, told = town()
     bits = np.full((600, 9), consents.USUAL, np.uint8)
     guesses = infer.new(30)
-    infer.train(made, bits, True, guesses)
-    infer.apply(made, bits, True, guesses)
+    infer.train(made, bits, True, guesses, Counts(600), 0)
+    infer.apply(made, bits, True, guesses, Counts(600), 0)
     guess = made.inferred[~told, 0]
     assert guess[kids[~told]].mean() > guess[~kids[~told]].mean() + 0.15
     assert (infer.tilts(guesses)[0, :2] > 0.5).all()
@@ -41,8 +42,8 @@ def test_what_she_does_not_share_is_not_inferred():
     bits[:200, Scope.INFERRED] = 0
     bits[200:400, Scope.PURCHASES] = 0
     guesses = infer.new(30)
-    infer.train(made, bits, True, guesses)
-    infer.apply(made, bits, True, guesses)
+    infer.train(made, bits, True, guesses, Counts(600), 0)
+    infer.apply(made, bits, True, guesses, Counts(600), 0)
     assert (made.inferred[:400] == -1).all() and (made.inferred[400:] >= 0).all()
 
 
@@ -51,8 +52,34 @@ def test_who_withholds_who_she_is_teaches_nothing():
     bits = np.full((600, 9), consents.USUAL, np.uint8)
     bits[::2, Scope.DEMOGRAPHICS] = 0
     one, other = infer.new(30), infer.new(30)
-    infer.train(made, bits, True, one)
+    infer.train(made, bits, True, one, Counts(600), 0)
     made.kids[::2] = 3
     made.age[::2] = 0
-    infer.train(made, bits, True, other)
+    infer.train(made, bits, True, other, Counts(600), 0)
     assert all(np.array_equal(a, b) for a, b in zip(one, other, strict=True))
+
+
+def test_whose_purchases_were_studied_and_of_whom_something_was_guessed_is_in_the_ledger():
+    made, _, _ = town()
+    told = made.kids != records.UNKNOWN
+    bits = np.full((600, 9), consents.USUAL, np.uint8)
+    bits[:200, Scope.INFERRED] = 0
+    ledger, guesses = Counts(600), infer.new(30)
+    infer.train(made, bits, True, guesses, ledger, 0)
+    infer.apply(made, bits, True, guesses, ledger, 1)
+    studied = ledger.uses[Purpose.MEASURE]
+    assert np.array_equal(studied[:, Scope.DEMOGRAPHICS] == 1, told)
+    assert np.array_equal(studied[:, Scope.PURCHASES] == 1, told)
+    assert np.array_equal(ledger.uses[Purpose.PERSONALIZE, :, Scope.INFERRED] > 0, made.inferred[:, 0] >= 0)
+    assert not ledger.covert.any()
+
+
+def test_a_guess_that_she_did_not_allow_is_noted_as_covert():
+    made, _, _ = town()
+    bits = np.full((600, 9), consents.USUAL, np.uint8)
+    bits[:200, Scope.INFERRED] = 0
+    ledger, guesses = Counts(600), infer.new(30)
+    infer.train(made, bits, False, guesses, ledger, 0)
+    infer.apply(made, bits, False, guesses, ledger, 1)
+    assert (ledger.covert[:200, Scope.INFERRED] == 1).all()
+    assert not ledger.covert[200:].any()

@@ -22,7 +22,19 @@ def bought(
     if bits is None:
         bits = np.full((len(made.customer), 9), consents.USUAL, np.uint8)
     returned = np.zeros(len(made.customer), np.int64)
-    records.purchased(made, totals, bits, day, lines, len(rows), retailer, honours, broker, returned)
+    records.purchased(
+        made,
+        totals,
+        bits,
+        day,
+        lines,
+        len(rows),
+        retailer,
+        honours,
+        broker,
+        returned,
+        np.zeros(len(bits), np.uint8),
+    )
     return returned
 
 
@@ -73,7 +85,19 @@ def test_another_retailers_sales_reach_only_a_broker():
     other.consumer[0], other.category[0], other.units[0], other.retailer[0] = 1, 3, 1, 7
     bits = np.zeros((2, 9), np.uint8)
     for broker in (False, True):
-        records.purchased(made, totals, bits, 2, other, 1, 0, not broker, broker, np.zeros(2, np.int64))
+        records.purchased(
+            made,
+            totals,
+            bits,
+            2,
+            other,
+            1,
+            0,
+            not broker,
+            broker,
+            np.zeros(2, np.int64),
+            np.zeros(2, np.uint8),
+        )
         assert (made.elsewhere_category[1, 0] == 3) == broker
     assert made.bought[1].sum() == 0
 

@@ -155,3 +155,18 @@ def test_parts_that_do_not_fit_are_refused(shop, offered):
         Retailer(made.policy, offered, made.record, made.consent, broker=True)
     with pytest.raises(ShapeError, match="1 reasons"):
         made.react(0, made.decide(1), np.zeros(1, np.uint16), np.zeros(1, np.uint8))
+
+
+def test_whose_purchases_are_counted_with_those_of_others_is_in_the_ledger(shop, basket):
+    made = shop("silence", everything=False, warm=0)
+    bought, n = basket(3)
+    made.purchased(3, bought, n)
+    came = np.zeros(len(made), bool)
+    came[bought.consumer[:n]] = True
+    study = (1 << Purpose.PERSONALIZE) | (1 << Purpose.MEASURE)
+    allowed = made.consent.bits[:, Scope.PURCHASES] & study != 0
+    told = (made.record.age != 255) & (made.consent.bits[:, Scope.DEMOGRAPHICS] & study != 0)
+    uses = made.ledger.arrays()["uses"][Purpose.MEASURE]
+    assert np.array_equal(uses[:, Scope.PURCHASES] == 1, came & allowed)
+    assert np.array_equal(uses[:, Scope.DEMOGRAPHICS] == 1, came & allowed & told)
+    assert 0 < (came & allowed & told).sum() < (came & allowed).sum() < came.sum()

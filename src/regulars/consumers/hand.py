@@ -54,3 +54,12 @@ def put(hand, consumer, retailer, category, offer, saving, day, last_day, opened
     hand.day[consumer, retailer, slot] = day
     hand.last_day[consumer, retailer, slot] = last_day
     hand.opened[consumer, retailer, slot] = opened
+
+
+@njit(cache=True, nogil=True)
+def give_back(hand, consumer, retailer, category, offer):
+    """Put a coupon back that was spent on what then was not there; into the slot that still tells of it."""
+    for k in range(ROOM):
+        if hand.offer[consumer, retailer, k] == NONE and hand.category[consumer, retailer, k] == category:
+            hand.offer[consumer, retailer, k] = offer
+            return

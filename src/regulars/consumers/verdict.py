@@ -44,6 +44,7 @@ _MAIL = int(Channel.MAIL)
 _SCOPES = tuple(int(scope) for scope in BASIS_SCOPE)
 
 _LAST_DAY = 32767  # what a hand can hold
+_NEXT = 1 << 16  # from the luck of one message to that of the next on the same channel and day
 
 #: Days beyond which a longer silence is no further relief.
 SPACING_DAYS = 60
@@ -53,8 +54,8 @@ SPACING_DAYS = 60
 def judge(key, day, world, traits, mind, hand, habits, needs, messages, retailer, n, responses, fit_out):
     """Judge the first n messages of one retailer on one day; a kernel.
 
-    Luck is named by the consumer's own name, the day and ``retailer * 8 + channel``: at most one message a
-    day to one consumer on one channel of one retailer. A message that does not reach her changes nothing.
+    Luck is named by the consumer's own name, the day, the retailer, the channel and which message of the day
+    it is there; messages to one consumer stand together. A message that does not reach her changes nothing.
 
     Parameters
     ----------
@@ -63,7 +64,7 @@ def judge(key, day, world, traits, mind, hand, habits, needs, messages, retailer
     world, traits, habits, needs : World, Traits, Habits and Needs; read only
     mind, hand : Mind and Hand; changed
     messages : Messages, at least n rows
-    retailer : its index in the run, below 2**20
+    retailer : its index in the run, below 2**13
     responses : Responses with room for n rows; the first n are filled
     fit_out : (n,) or longer, float32; how well each message fits what she needs now, 0 to 1, for the report
     """
@@ -120,6 +121,11 @@ def judge(key, day, world, traits, mind, hand, habits, needs, messages, retailer
 
         name = names[i]
         occasion = r * 8 + channel
+        before = m - 1
+        while before >= 0 and consumers[before] == i:
+            if channels[before] == channel:
+                occasion += _NEXT
+            before -= 1
         if channel < _MAIL:
             loads[i] += np.float32(1.0)
         over = overload(elsewhere[i], loads[i], budget[i], channel)

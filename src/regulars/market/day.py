@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from regulars import draws, terms
 from regulars.consumers import choice, disclosure, memory, needs, priors, trips, verdict
-from regulars.consumers.hand import Hand, empty_hands
+from regulars.consumers.hand import Hand, empty_hands, give_back
 from regulars.consumers.memory import Mind
 from regulars.consumers.population import Habits, Needs
 from regulars.consumers.town import Persuasion, Today
@@ -26,7 +26,19 @@ from regulars.market.town import Town
 from regulars.retail.decision import Decisions
 from regulars.retail.retailer import Retailer
 from regulars.settings import Scenario
-from regulars.terms import BASIS_SCOPE, I32, Channel, Fate, Lines, Messages, Reaction, Responses, Scope
+from regulars.terms import (
+    BASIS_SCOPE,
+    I32,
+    NONE,
+    Channel,
+    Fate,
+    Lines,
+    Messages,
+    OfferKind,
+    Reaction,
+    Responses,
+    Scope,
+)
 
 #: Wishes that she states when she shares what she wants, and for how many days they stand.
 WISHES = 4
@@ -36,6 +48,7 @@ HOUR = 10
 
 _DISCLOSE = 1 << int(Reaction.DISCLOSE)
 _WITHDRAW = 1 << int(Reaction.WITHDRAW)
+_COUPON = int(OfferKind.COUPON)
 _SCOPE_OF_BASIS = np.array([int(scope) for scope in BASIS_SCOPE])
 
 
@@ -322,6 +335,9 @@ def _make_do(today, people, aisle, shelves, short, n, lines):
         line = short[k]
         i, r = lines.consumer[line], lines.retailer[line]
         name = people.habits.consumer[i]
+        offer = lines.offer[line]
+        if offer != NONE and aisle.offers.kind[offer] == _COUPON:
+            give_back(people.hand, i, r, lines.category[line], offer)
         u = draws.uniform(
             today.key, draws.Purpose.SUBSTITUTE, name, today.day, (1 << 20) + lines.category[line]
         )

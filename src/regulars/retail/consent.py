@@ -183,6 +183,22 @@ def open_view(
     return view
 
 
+def note_use(
+    ledger: Ledger, day: int, bits: U8, rows: I32, present: U8, purpose: Purpose, allowing: int, context: str
+) -> None:
+    """Write into the ledger what was read without a view: of many at once, for what they tell together.
+
+    Parameters
+    ----------
+    bits : (N, 9) consent
+    rows : (n,) customers whose data was read
+    present : (n, 9) 1 for each scope read
+    allowing : bits of Purpose of which one had to be granted; a scope read without any is covert
+    """
+    covert = (present * (bits[rows] & allowing == 0)).astype(np.uint8)
+    ledger.used(day, rows, present, covert, purpose, context)
+
+
 def _blank(
     record: Record, rows: I32, scopes: tuple[Scope, ...], day: int, room: U8 | None, channels: U8 | None
 ) -> View:

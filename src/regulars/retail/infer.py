@@ -13,7 +13,9 @@ import numpy as np
 from numba import njit
 
 from regulars.draws import log, sigmoid
-from regulars.retail.record import INFERENCES, UNKNOWN, Record
+from regulars.ledger import Ledger
+from regulars.retail.consent import note_use
+from regulars.retail.record import INFERENCES, STUDY, UNKNOWN, Record
 from regulars.terms import F32, I64, U8, Purpose, Scope
 
 EVERY_DAYS = 28
@@ -32,16 +34,33 @@ def new(categories: int) -> Guesses:
     return Guesses(np.zeros((INFERENCES, 2), np.int64), np.zeros((INFERENCES, 2, categories), np.int64))
 
 
-def train(record: Record, bits: U8, honours_consent: bool, guesses: Guesses) -> None:
+def train(
+    record: Record, bits: U8, honours_consent: bool, guesses: Guesses, ledger: Ledger, day: int
+) -> None:
     """Count anew, over the customers who told who they are and allow this to be studied."""
     guesses.people[:] = 0
     guesses.buyers[:] = 0
-    _train(record, bits, honours_consent, guesses)
+    read = np.zeros(len(record.customer), np.uint8)
+    _train(record, bits, honours_consent, guesses, read)
+    _note(ledger, day, bits, read, Scope.DEMOGRAPHICS, STUDY, Purpose.MEASURE)
 
 
-def apply(record: Record, bits: U8, honours_consent: bool, guesses: Guesses) -> None:
+def apply(
+    record: Record, bits: U8, honours_consent: bool, guesses: Guesses, ledger: Ledger, day: int
+) -> None:
     """Write the guesses into the record, -1 for everybody who does not allow one."""
-    _apply(record, bits, honours_consent, guesses)
+    read = np.zeros(len(record.customer), np.uint8)
+    _apply(record, bits, honours_consent, guesses, read)
+    _note(ledger, day, bits, read, Scope.INFERRED, _USE, Purpose.PERSONALIZE)
+
+
+def _note(
+    ledger: Ledger, day: int, bits: U8, read: U8, scope: Scope, allowing: int, purpose: Purpose
+) -> None:
+    rows = np.flatnonzero(read).astype(np.int32)
+    present = np.zeros((len(rows), len(Scope)), np.uint8)
+    present[:, [Scope.PURCHASES, scope]] = 1
+    note_use(ledger, day, bits, rows, present, purpose, allowing, "guesses about who she is")
 
 
 def tilts(guesses: Guesses) -> F32:
@@ -53,7 +72,6 @@ def tilts(guesses: Guesses) -> F32:
 
 # ---- kernels --------------------------------------------------------------------------------------
 
-_STUDY = (1 << Purpose.PERSONALIZE) | (1 << Purpose.MEASURE)
 _USE = 1 << Purpose.PERSONALIZE
 _PURCHASES = int(Scope.PURCHASES)
 _DEMOGRAPHICS = int(Scope.DEMOGRAPHICS)
@@ -72,15 +90,16 @@ def _trait(record, i, trait):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _train(record, bits, honours, guesses):
+def _train(record, bits, honours, guesses, read):
     for i in range(len(record.customer)):
-        studied = bits[i, _PURCHASES] & _STUDY != 0 and bits[i, _DEMOGRAPHICS] & _STUDY != 0
+        studied = bits[i, _PURCHASES] & STUDY != 0 and bits[i, _DEMOGRAPHICS] & STUDY != 0
         if (honours and not studied) or record.visits[i] == 0:
             continue
         for trait in range(INFERENCES):
             value = _trait(record, i, trait)
             if value < 0:
                 continue
+            read[i] = 1
             guesses.people[trait, value] += 1
             for c in range(record.bought.shape[1]):
                 guesses.buyers[trait, value, c] += record.bought[i, c] > 0
@@ -101,7 +120,7 @@ def _tilts(guesses, out):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _apply(record, bits, honours, guesses):
+def _apply(record, bits, honours, guesses, read):
     categories = record.bought.shape[1]
     yes = np.empty(categories)
     no = np.empty(categories)
@@ -119,6 +138,7 @@ def _apply(record, bits, honours, guesses):
             if not known or (honours and not allowed) or record.visits[i] == 0:
                 record.inferred[i, trait] = -1.0
                 continue
+            read[i] = 1
             score = 0.0
             for c in range(categories):
                 score += yes[c] if record.bought[i, c] > 0 else no[c]

@@ -265,7 +265,7 @@ def _check_columns(record: Record, rows: I64, categories: I32, until_days: I32) 
 
 _PURCHASES = int(Scope.PURCHASES)
 _DEMOGRAPHICS = int(Scope.DEMOGRAPHICS)
-_STUDY = (1 << Purpose.PERSONALIZE) | (1 << Purpose.MEASURE)
+STUDY = (1 << Purpose.PERSONALIZE) | (1 << Purpose.MEASURE)
 _SUBSTITUTED = int(Fate.SUBSTITUTED)
 _LONGEST = 600
 _DECAY = 0.5 ** (np.arange(_LONGEST) / RECENT_HALF_LIFE_DAYS)
@@ -278,13 +278,14 @@ _UNLIKE = 1 << Reaction.UNLIKE
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def purchased(record, totals, bits, day, lines, n, retailer, honours, broker, returned):
+def purchased(record, totals, bits, day, lines, n, retailer, honours, broker, returned, studied):
     """Write the first ``n`` lines of a day into the record and the totals.
 
     ``bits`` is (N, 9) consent; a customer who grants nothing on purchases stays anonymous: her line counts
     in the totals only. Lines of another retailer than number ``retailer`` (-1: all are ours) reach the record
     only through a ``broker``. Lines of one basket stand together. ``returned`` is (N,) and gains the cents
-    that coupons gave back.
+    that coupons gave back; ``studied`` is (N,) uint8 and gets bit 0 where her purchases entered what all tell
+    together, bit 1 where who she is did.
     """
     previous = -1
     for k in range(n):
@@ -303,10 +304,12 @@ def purchased(record, totals, bits, day, lines, n, retailer, honours, broker, re
         allowed = bits[i, _PURCHASES]
         if honours and allowed == 0:
             continue
-        study = not honours or (allowed & _STUDY) != 0
+        study = not honours or (allowed & STUDY) != 0
         if study:
+            studied[i] |= 1
             cell = cell_of(record.age[i], record.kids[i])
-            if cell >= 0 and (not honours or (bits[i, _DEMOGRAPHICS] & _STUDY) != 0):
+            if cell >= 0 and (not honours or (bits[i, _DEMOGRAPHICS] & STUDY) != 0):
+                studied[i] |= 2
                 totals.cells[cell, c] += 1
         if record.last_visit[i] != day:
             record.last_visit[i] = day

@@ -23,7 +23,7 @@ from regulars.retail import contact_rules, infer
 from regulars.retail import decision as decisions_of
 from regulars.retail import record as records
 from regulars.retail.catalog import Catalog, Today
-from regulars.retail.consent import Consent, View, open_view
+from regulars.retail.consent import Consent, View, note_use, open_view
 from regulars.retail.contact_rules import ContactRules
 from regulars.retail.decision import Decisions, Draws, number_of
 from regulars.retail.learn import Outcomes, Pending, rewards, settle
@@ -225,7 +225,7 @@ class Retailer:
             left = np.flatnonzero(room)
             who, room, channels = who[left], room[left], channels[left]
         if Scope.INFERRED in self.scopes and self._guessed_day[0] > self._guessed_day[1]:
-            infer.apply(self.record, self.consent.bits, self.honours_consent, self.guesses)
+            infer.apply(self.record, self.consent.bits, self.honours_consent, self.guesses, self.ledger, day)
             self._guessed_day[1] = self._guessed_day[0]
         return open_view(
             self.record,
@@ -326,7 +326,7 @@ class Retailer:
         count = len(lines.consumer) if n is None else n
         if not count:
             return
-        returned = np.zeros(len(self), np.int64)
+        returned, studied = np.zeros(len(self), np.int64), np.zeros(len(self), np.uint8)
         records.purchased(
             self.record,
             self.totals,
@@ -338,6 +338,14 @@ class Retailer:
             self.honours_consent,
             self.broker,
             returned,
+            studied,
+        )
+        rows = np.flatnonzero(studied).astype(np.int32)
+        present = np.zeros((len(rows), len(Scope)), np.uint8)
+        present[:, Scope.PURCHASES] = 1
+        present[:, Scope.DEMOGRAPHICS] = studied[rows] >> 1
+        note_use(
+            self.ledger, day, self.consent.bits, rows, present, Purpose.MEASURE, records.STUDY, "what all buy"
         )
         got = np.flatnonzero(returned)
         if len(got):
@@ -380,16 +388,14 @@ class Retailer:
         for block in self.pending.due(day):
             bought, present = settle(self.record, self.consent.bits, block, day, self.honours_consent)
             looked = present.any(axis=1)
-            covert = np.zeros_like(present)
-            if not self.honours_consent:
-                allowed = self.consent.bits[block.row, Scope.PURCHASES] >> Purpose.MEASURE & 1
-                covert[:, Scope.PURCHASES] = present[:, Scope.PURCHASES] * (1 - allowed)
-            self.ledger.used(
+            note_use(
+                self.ledger,
                 day,
+                self.consent.bits,
                 block.row[looked],
                 present[looked],
-                covert[looked],
                 Purpose.MEASURE,
+                1 << Purpose.MEASURE,
                 "outcome of a contact",
             )
             verdicts = measured(block.reactions, block.reason)
@@ -407,7 +413,7 @@ class Retailer:
         if Scope.DEMOGRAPHICS in self.scopes and day % AFFINITY_EVERY_DAYS == 0:
             _affinities(self.totals.cells, self._affinity)
         if Scope.INFERRED in self.scopes and day % infer.EVERY_DAYS == 0:
-            infer.train(self.record, self.consent.bits, self.honours_consent, self.guesses)
+            infer.train(self.record, self.consent.bits, self.honours_consent, self.guesses, self.ledger, day)
             self._tilt[:] = infer.tilts(self.guesses)
             self._guessed_day[0] = day + 1
         self._today = None

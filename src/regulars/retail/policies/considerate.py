@@ -50,6 +50,7 @@ class ConsiderateSettings:
     ----------
     per_week : cap on messages a week, 0 to 14
     min_gap_days : days between two contacts; shrinks when ``per_week`` leaves less
+    repeat_days : it does not speak of a category again within so many days, wished for or not
     epsilon : how often it tries one of the next best, so that it can learn
     prices : what a displeasing contact costs, against one that pleases
     ask_gap_days : at most so often it asks for her wishes; 0 never asks
@@ -59,6 +60,7 @@ class ConsiderateSettings:
 
     per_week: float = 5
     min_gap_days: int = 1
+    repeat_days: int = 3
     epsilon: float = 0.05
     prices: Prices = field(default_factory=Prices)
     ask_gap_days: int = 28
@@ -124,7 +126,8 @@ class Considerate(Policy):
     def _steps(self) -> tuple[float, ...]:
         s = self.settings
         prices = (s.prices.annoying, s.prices.creepy, s.prices.attention)
-        return (*prices, s.epsilon, float(s.ask_gap_days), s.exchange, float(s.option_gap_days))
+        gaps = (float(s.option_gap_days), float(s.repeat_days))
+        return (*prices, s.epsilon, float(s.ask_gap_days), s.exchange, *gaps)
 
 
 def _look(view: View, today: Today, steps: tuple[float, ...], copy: Copy) -> tuple[I64, NDArray[np.bool_]]:
@@ -134,14 +137,26 @@ def _look(view: View, today: Today, steps: tuple[float, ...], copy: Copy) -> tup
     purchases = (view.bought, view.recent, view.first_day, view.last_day)
     wishes, unlikes = (view.wish_category, view.wish_until), (view.unlike_category, view.unlike_until)
     offers = (today.order, np.sort(today.order), today.offer, today.interval, today.need)
+    heard = (view.recent_category, view.recent_day)
     pool = np.empty(len(today.offer) + 1, np.int64)
     found = shortlist(
-        0, view.day, view.visits[0], purchases, wishes, unlikes, offers, bases, pool, best, odds
+        0,
+        view.day,
+        view.visits[0],
+        purchases,
+        wishes,
+        unlikes,
+        heard,
+        np.int64(steps[7]),
+        offers,
+        bases,
+        pool,
+        best,
+        odds,
     )
     x = np.empty(FEATURES, np.float32)
     history = (view.week[0], view.month[0], view.sent[0], view.opened[0], view.clicked[0], view.unliked[0])
     fill_person(x, view.day - view.last_contact[0], *history, 0)
-    heard = (view.recent_category, view.recent_day)
     pleases = np.zeros(found, np.bool_)
     for j in range(found):
         passed, value = np.empty(1, np.int64), np.empty(1)
@@ -186,7 +201,9 @@ def worth_of(x, verdict, steps):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def shortlist(k, day, visits, purchases, wishes, unlikes, offers, bases, pool, best, score):
+def shortlist(
+    k, day, visits, purchases, wishes, unlikes, heard, repeat_days, offers, bases, pool, best, score
+):
     """The most relevant categories on offer with the log-odds that she buys from them within a week.
 
     Best first, and what she wished for before everything, ``_WISH_FIRST`` higher. Returns how many.
@@ -195,10 +212,13 @@ def shortlist(k, day, visits, purchases, wishes, unlikes, offers, bases, pool, b
     bought, recent, first_day, last_day = purchases
     wish, wish_until = wishes
     unlike, unlike_until = unlikes
+    recent_category, recent_day = heard
     order, standing, offer, usual, w = offers
-    found, count, choosy = 0, 0, False
+    found, count, choosy, since = 0, 0, False, day - repeat_days + 1
     for j in range(unlike_until.shape[1]):
         choosy |= unlike_until[k, j] >= day
+    for j in range(recent_day.shape[1]):
+        choosy |= recent_day[k, j] >= since
     # Once is no habit: what she bought once counts only when there is little else.
     for least in (1, 0):
         if count < len(best):
@@ -219,14 +239,18 @@ def shortlist(k, day, visits, purchases, wishes, unlikes, offers, bases, pool, b
             odds += own(w, bought[k, c], recent[k, c], visits, interval, elapsed)
         if found == len(best) and odds <= score[found - 1]:
             continue
-        if choosy and holds(unlike, unlike_until, k, c, day):
+        if choosy and (
+            holds(unlike, unlike_until, k, c, day) or holds(recent_category, recent_day, k, c, since)
+        ):
             continue
         found = insert(best, score, found, c, odds)
     for j in range(wish_until.shape[1]):
         c = wish[k, j]
         if c < 0 or wish_until[k, j] < day or offer[c] < 0:
             continue
-        if choosy and holds(unlike, unlike_until, k, c, day):
+        if choosy and (
+            holds(unlike, unlike_until, k, c, day) or holds(recent_category, recent_day, k, c, since)
+        ):
             continue
         found = remove(best, score, found, c)
         odds = bases[c] + w[9]
@@ -281,6 +305,7 @@ def _decide(out, view, today, weights, key, slots, steps, copy):
     unlikes = (view.unlike_category, view.unlike_until)
     heard = (view.recent_category, view.recent_day)
     offers = (today.order, np.sort(today.order), today.offer, today.interval, today.need)
+    repeat_days = np.int64(steps[7])
     m = 0
     for k in range(len(view.row)):
         room, channels, ahead = min(slots, view.room[k]), view.channels[k], 0
@@ -288,7 +313,21 @@ def _decide(out, view, today, weights, key, slots, steps, copy):
             continue
         # The bargain that it may offer: tell us what you want, and get so much for it.
         asking = steps[4] > 0 and not view.present[k, _STATED]
-        found = shortlist(k, day, view.visits[k], purchases, wishes, unlikes, offers, bases, pool, best, odds)
+        found = shortlist(
+            k,
+            day,
+            view.visits[k],
+            purchases,
+            wishes,
+            unlikes,
+            heard,
+            repeat_days,
+            offers,
+            bases,
+            pool,
+            best,
+            odds,
+        )
         while ahead < room and channels != 0:
             fill_person(
                 x,
