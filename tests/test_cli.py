@@ -72,8 +72,11 @@ def test_three_columns_of_anybodys_sales_are_fitted_and_simulated(regulars, tmp_
     words = ("simulate", "--data", path, "--columns", columns, "--days", "14", "--worlds", "1", "--no-sweep")
     code, out, err = regulars(*words, "--json", "--policy", "silence", "--policy", "purchases")
     assert code == 0, err
-    trips = {arm["policy"]: arm["trips"]["mean"] for arm in json.loads(out)["arms"]}
+    told = json.loads(out)
+    trips = {arm["policy"]: arm["trips"]["mean"] for arm in told["arms"]}
     assert min(trips.values()) > 0
+    assert told["headline"] == "All policies lived the same: nothing was sent"
+    assert told["warnings"][0].startswith("The data have no discount, so there was nothing to offer; give")
 
 
 @pytest.mark.parametrize(

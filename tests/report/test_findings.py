@@ -112,3 +112,38 @@ def test_it_is_said_when_another_policy_surely_keeps_more_within_reach(totals):
         {"considerate": base | {"reachable": [80, 81, 82]}, "history": base | {"reachable": [81, 80, 83]}}
     )
     assert not any("within reach" in warning for warning in warnings(close))
+
+
+def test_a_tie_of_all_is_said_and_names_no_leader(totals):
+    still = {"profit": [5, 7], "base_value": [1, 2], "contacts": [0, 0], "consumers": [9, 9]}
+    run = totals({name: still for name in ("silence", "blast", "considerate")})
+    answer = headline(run)
+    assert answer.title == "All policies lived the same: nothing was sent"
+    assert "Every policy earned" in answer.lede[0] and "more" not in " ".join(answer.lede)
+    assert any("cannot tell them apart" in warning for warning in warnings(run))
+    assert not any("leads" in warning or "does not lead" in warning for warning in warnings(run))
+    assert json.dumps(summary(run), allow_nan=False)
+
+
+def test_leaders_that_tie_are_named_together(totals):
+    run = totals(_arms(silence=[1, 2], blast=[4, 5], considerate=[4, 5]))
+    assert headline(run).title == "Blast and considerate earn the same in the first year, ahead of the others"
+    assert "blast and considerate earn the same" in " ".join(warnings(run)).lower()
+    assert "more than silence" in headline(run).lede[0]
+
+
+def test_the_second_place_may_be_shared(totals):
+    run = totals(_arms(considerate=[4, 5, 9], silence=[4, 4, 4], blast=[4, 4, 4]))
+    assert "ahead of blast and silence" in warnings(run)[0]
+
+
+def test_it_is_said_when_there_was_nothing_to_offer(run):
+    about = dict(run.about) | {"no_offers": "The data have no discount"}
+    assert warnings(Results(run.totals, about=about))[0] == "The data have no discount."
+
+
+def test_a_sweep_that_changes_nothing_has_no_best_frequency(totals):
+    sweep = {f"blast@{n}": {"profit": [3, 4]} for n in (1, 2, 3)}
+    levels = {f"blast@{n}": ("per_week", float(n)) for n in (1, 2, 3)}
+    run = totals(sweep, "frequency", levels, more=totals(_arms(silence=[3, 4])))
+    assert not any("frequency" in warning for warning in warnings(run))

@@ -44,3 +44,9 @@ def test_one_world_has_no_interval(make):
 def test_silence_contacts_nobody(run):
     silence = rows(run)[-1]
     assert (silence.name, silence.contacts, silence.verdicts["ignored"]) == ("silence", DASH, DASH)
+
+
+def test_a_tie_holds_in_no_world_and_is_called_one(totals):
+    run = totals({"a": {"profit": [5, 1]}, "b": {"profit": [5, 1]}, "c": {"profit": [4, 2]}})
+    assert [row.holds for row in rows(run)] == ["tied", "1 of 2", DASH]
+    assert "earn the same" in text(run)

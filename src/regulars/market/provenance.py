@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from regulars.consumers import priors
+from regulars.retail.catalog import Catalog
+from regulars.shelf import Shelf
 
 #: Columns of a population, in the words of a report; a line is shown when its columns were fitted or calibrated.
 _FITTED = (
@@ -39,6 +41,22 @@ _CHECKED = (
     ("first_store", "trips to the first store, median", "{:.1%}"),
     ("basket_value_median", "median basket", "{:.2f}"),
 )
+
+
+def no_offers(catalog: Catalog, shelf: Shelf) -> str:
+    """Why nothing could be offered on any day, with the mend, as a sentence; empty when something could be."""
+    if (catalog.standing.offer >= 0).any() or (catalog.campaign_offer >= 0).any():
+        return ""
+    if not (shelf.depth > 0).any():
+        return (
+            "The data have no discount, so there was nothing to offer; give a discount column, or the shelf price "
+            "before discount, and the sku and category of each line"
+        )
+    chosen = catalog.settings
+    return (
+        f"The data have no week in which {chosen.deal_products} products of a category were {chosen.deal_depth:.0%} off, "
+        "so there was nothing to offer; give the sku and category of each line"
+    )
 
 
 def fitted(about: Mapping[str, Any]) -> list[str]:

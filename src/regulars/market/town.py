@@ -93,6 +93,7 @@ class Town:
             "fitted": provenance.fitted(self.fit_about),
             "checked": provenance.checked(self.fit_about),
             "assumed": provenance.assumed(),
+            "no_offers": provenance.no_offers(self.catalog, self.shelf),
             "rejects": self.rejects,
             "ablate": list(scenario.ablate),
             "pinned": dict(scenario.priors),

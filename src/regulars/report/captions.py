@@ -19,6 +19,8 @@ def ranking(lived: Lived) -> str:
     """Which policies surely earn more than silence, which surely less; and with the base that remains."""
     if not any(lived.lift(player) for player in lived.players if player.policy != "silence"):
         return _against_first(lived)
+    if all(lift.tied for lift in map(lived.lift, lived.players) if lift):
+        return "All policies earn the same as silence."
     if max(len(lived.of(player, "profit")) for player in lived.players) == 1:
         return "One world was run, so it cannot be said whether writing surely earns more than silence."
     now = sentence(_against_silence(lived, "profit", "surely earns", "surely earn"))
@@ -33,7 +35,8 @@ def _against_silence(lived: Lived, metric: str, one: str, many: str) -> str:
         "more than silence": [name for name, lift in known.items() if lift.sure and lift.interval.mean > 0],
         "less": [name for name, lift in known.items() if lift.sure and lift.interval.mean < 0],
     }
-    unsure = [name for name, lift in known.items() if not lift.sure]
+    same = [name for name, lift in known.items() if lift.tied]
+    unsure = [name for name, lift in known.items() if not lift.sure and not lift.tied]
     parts: list[str] = []
     for side, names in sides.items():
         if names:
@@ -43,6 +46,9 @@ def _against_silence(lived: Lived, metric: str, one: str, many: str) -> str:
             parts.append(f"{who} {one if len(names) == 1 else many} {than}")
     if unsure:
         parts.append(f"of {listed(unsure)} that is not sure either way")
+    if same:
+        verb = (one if len(same) == 1 else many).replace("surely ", "")
+        parts.append(f"{listed(same)} {verb} the same as silence")
     return "; ".join(parts)
 
 
@@ -88,7 +94,7 @@ def frequency(curves: Sequence[Curve]) -> str:
     """Where each policy's profit peaks, what both sides of it lose, and the peak with the base counted."""
     text = " ".join(_peak(curve) for curve in curves if curve.metric == "profit")
     worth = [curve for curve in curves if curve.metric == "profit_and_base"]
-    bests = [f"{curve.policy} is best at {curve.best:g}{_end(curve)}" for curve in worth]
+    bests = [f"{curve.policy} is best at {curve.best:g}{_end(curve)}" for curve in worth if not curve.flat]
     return f"{text} With the base that remains, {listed(bests)}." if bests else text
 
 
@@ -100,6 +106,8 @@ def _end(curve: Curve) -> str:
 
 def _peak(curve: Curve) -> str:
     name = curve.policy
+    if curve.flat:
+        return sentence(f"{name} earns the same however often it may write")
     worlds = len(curve.best_by_world)
     if not curve.interior:
         end = "most" if curve.best == curve.levels[-1] else "fewest"

@@ -79,6 +79,11 @@ class Difference:
         """Whether the 95% interval leaves out zero; one world is never sure."""
         return self.interval.worlds > 1 and (self.interval.low > 0 or self.interval.high < 0)
 
+    @property
+    def tied(self) -> bool:
+        """Whether both are the same in every world."""
+        return bool(self.gaps) and not any(self.gaps)
+
 
 @dataclass(frozen=True)
 class Pair:
@@ -219,6 +224,11 @@ class Lived:
         """Players from the highest mean of one metric to the lowest; those without it are left out."""
         chosen = self.players if players is None else players
         return sorted((p for p in chosen if self.of(p, metric)), key=lambda p: -self.mean(p, metric))
+
+    def tied(self, player: Player, metric: str) -> list[Player]:
+        """The players whose figure is the same as this one's in every world, itself included, in order."""
+        gaps = {other: self.difference(other, player, metric) for other in self.by(metric)}
+        return [other for other, gap in gaps.items() if gap and gap.tied]
 
     def senders(self) -> list[Player]:
         """Players that made any contact, in the order of the ranking."""

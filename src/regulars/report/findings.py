@@ -41,16 +41,24 @@ def _title(run: Run, lived: Lived, first: Player, worth: Player) -> str:
     name = _capital(label(first, lived.players))
     if len(lived.players) == 1:
         return f"{name} was lived alone: there is nothing to compare it with"
+    level = lived.tied(first, "profit")
+    if len(level) == len(lived.players):
+        same = "All policies lived the same" if not lived.senders() else f"All policies earn the same in {span}"
+        return f"{same}: nothing was sent" if not lived.senders() else same
+    if len(level) > 1:
+        names = _capital(wording.listed([label(each, lived.players) for each in level]))
+        return f"{names} earn the same in {span}, ahead of the others"
     gap = lived.difference(first, lived.players[1], "profit")
-    total = lived.difference(worth, next(p for p in lived.players if p != worth), "profit_and_base")
+    others = lived.by("profit_and_base", [p for p in lived.players if p != worth])
+    total = lived.difference(worth, others[0], "profit_and_base") if others else None
     sure = bool(gap and gap.sure)
     earns = f"{name} earns most in {span}" if sure else f"{name} is ahead in {span}, but not surely"
-    if not total:
+    if not total or total.tied:
         return earns
     if worth != first:
         return f"{earns}; {label(worth, lived.players)} leads once the customers who remain are counted"
     senders = lived.by("reachable_share", lived.senders())
-    if senders and senders[0] == first:
+    if len(senders) > 1 and senders[0] == first:
         return f"{earns} and keeps the most customers" if sure else f"{earns}; it keeps the most customers"
     return f"{earns}; it still leads once the customers who remain are counted"
 
@@ -58,10 +66,23 @@ def _title(run: Run, lived: Lived, first: Player, worth: Player) -> str:
 def warnings(run: Run) -> list[str]:
     """What a person must know before she acts on the ranking, in plain sentences; the gravest first."""
     lived = Lived(run)
-    found = [*_ranking_warnings(run, lived), *_prior_warnings(run), *_frequency_warnings(run)]
-    found += _permission_warnings(lived)
+    found = [*_offer_warnings(run, lived), *_ranking_warnings(run, lived)]
+    found += [*_prior_warnings(run), *_frequency_warnings(run), *_permission_warnings(lived)]
     found += _data_warnings(run, lived)
     return [wording.sentence(each) for each in found]
+
+
+def _offer_warnings(run: Run, lived: Lived) -> list[str]:
+    """That there was nothing to offer, and that policies lived the same."""
+    found = [str(run.about["no_offers"])] if run.about.get("no_offers") else []
+    level = lived.tied(lived.players[0], "profit") if lived.players else []
+    if len(lived.players) > 1 and len(level) == len(lived.players):
+        why = "" if lived.senders() else ": nothing was sent"
+        found.append(f"all policies lived the same{why}, so this run cannot tell them apart")
+    elif len(level) > 1:
+        names = wording.listed([label(each, lived.players) for each in level])
+        found.append(f"{names} earn the same in every world, so this run cannot tell them apart")
+    return found
 
 
 def _ranking_warnings(run: Run, lived: Lived) -> list[str]:
@@ -72,6 +93,9 @@ def _ranking_warnings(run: Run, lived: Lived) -> list[str]:
         if len(ordered) < 2 or default not in ordered:
             continue
         name = label(default, lived.players)
+        level = lived.tied(ordered[0], metric)
+        if default in level and len(level) > 1:
+            continue
         if ordered[0] != default:
             gap = lived.difference(ordered[0], default, metric)
             leader = label(ordered[0], lived.players)
@@ -86,7 +110,7 @@ def _ranking_warnings(run: Run, lived: Lived) -> list[str]:
             if gap and not gap.sure and gap.interval.worlds > 1:
                 found.append(
                     f"{name} leads by {_measure(run, metric)}, but not surely: it is ahead of "
-                    f"{label(ordered[1], lived.players)} {wording.holds(gap.holds, gap.interval.worlds)}, "
+                    f"{_names(lived, ordered[1], metric)} {wording.holds(gap.holds, gap.interval.worlds)}, "
                     "and the 95% interval of the difference holds zero"
                 )
     return found
@@ -131,7 +155,7 @@ def _level(row: Standing) -> str:
 def _frequency_warnings(run: Run) -> list[str]:
     found = []
     for curve in frequency(run, ["profit"]):
-        if curve.interior:
+        if curve.interior or curve.flat:
             continue
         end = "the most" if curve.best == curve.levels[-1] else "the fewest"
         found.append(
@@ -204,13 +228,17 @@ class _Spoken:
     def lead(self, player: Player, metric: str) -> str:
         """How far the player is ahead of the next one by one metric, and how sure that is."""
         lived = self.lived
-        name = label(player, lived.players)
+        level = lived.tied(player, metric)
+        every = len(level) == len(lived.players) and len(level) > 1
+        name = "every policy" if every else _names(lived, player, metric)
         amount = wording.money(lived.mean(player, metric), self.currency)
+        each = " each" if len(level) > 1 and not every else ""
         if metric == "profit":
-            opening = f"{name} earned {amount} in {wording.span(self.run.about['days'])}"
+            opening = f"{name}{each} earned {amount} in {wording.span(self.run.about['days'])}"
         else:
-            opening = f"with the value of the customers who remain, {name} comes to {amount}"
-        others = [other for other in lived.by(metric) if other != player]
+            comes = "come" if each else "comes"
+            opening = f"with the value of the customers who remain, {name}{each} {comes} to {amount}"
+        others = [other for other in lived.by(metric) if other not in level]
         gap = lived.difference(player, others[0], metric) if others else None
         if not gap:
             return opening
@@ -219,7 +247,7 @@ class _Spoken:
         low, high = (wording.money(bound, self.currency, signed=True) for bound in (spread.low, spread.high))
         share = f" ({wording.percent(gap.share)})" if gap.share is not None else ""
         sure = f" (95% interval {low} to {high})" if spread.worlds > 1 else ""
-        rival = label(others[0], lived.players)
+        rival = _names(lived, others[0], metric)
         return f"{opening}, {more}{share} more than {rival}, {wording.holds(gap.holds, spread.worlds)}{sure}"
 
     def permission(self) -> list[str]:
@@ -241,6 +269,11 @@ class _Spoken:
 
     def _share(self, player: Player, metric: str) -> str:
         return wording.percent(self.lived.mean(player, metric))
+
+
+def _names(lived: Lived, player: Player, metric: str) -> str:
+    """The player, with those who are the same as it in every world."""
+    return wording.listed([label(each, lived.players) for each in lived.tied(player, metric)])
 
 
 def _default(lived: Lived) -> Player | None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from regulars.report.estimates import Difference, Interval, Lived, Player, Run, difference, interval
+from regulars.report.wording import listed
 
 #: Where both sides of an optimum are judged, as multiples of it (scorecard row 18).
 SIDES = (0.57, 1.43)
@@ -45,12 +46,18 @@ class Curve:
     below: Side | None
     above: Side | None
 
+    @property
+    def flat(self) -> bool:
+        """Whether it is the same at every level, as when nothing could be sent."""
+        return len({(each.mean, each.low, each.high) for each in self.estimates}) == 1
+
 
 @dataclass(frozen=True)
 class Standing:
     """Who leads at one level of a prior that no data can tell; ``level`` None is the prior as drawn.
 
-    ``against`` holds every other policy minus the reference, ``ahead`` the leader minus the next one.
+    ``against`` holds every other policy minus the reference, ``ahead`` the leader minus the next one; policies that are
+    the same in every world lead together.
     """
 
     prior: str
@@ -210,4 +217,5 @@ def _standing(
     if ahead is None or None in against.values():
         return None
     held = {policy: gap for policy, gap in against.items() if gap is not None}
-    return Standing(prior, level, name, metric, ordered[0], ordered[1], ahead, reference, held)
+    leaders = sorted(policy for policy in ordered if columns[policy] == columns[ordered[0]])
+    return Standing(prior, level, name, metric, listed(leaders), ordered[1], ahead, reference, held)

@@ -7,7 +7,7 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from regulars.report import wording
-from regulars.report.estimates import Interval, Lived, Run, label, verdict_shares
+from regulars.report.estimates import Difference, Interval, Lived, Run, label, verdict_shares
 from regulars.report.findings import headline, warnings
 from regulars.report.wording import Money
 
@@ -78,7 +78,7 @@ def rows(run: Run) -> list[Row]:
                 unsubscribes=wording.count(lived.mean(player, "unsubscribes")) if sends else DASH,
                 shut_out=wording.rounded(lived.mean(player, "shut_out_share")),
                 reachable=wording.rounded(lived.mean(player, "reachable_share")),
-                holds=f"{ahead.holds} of {ahead.interval.worlds}" if ahead else DASH,
+                holds=_holds(ahead),
                 sends=sends,
             )
         )
@@ -202,6 +202,13 @@ def _worlds(run: Run) -> str:
 
 def _said(estimate: Interval | None, scale: Money) -> str:
     return scale.say(estimate.mean) if estimate else DASH
+
+
+def _holds(ahead: Difference | None) -> str:
+    """Worlds ahead of the row below; a tie is a tie."""
+    if ahead is None:
+        return DASH
+    return "tied" if ahead.tied else f"{ahead.holds} of {ahead.interval.worlds}"
 
 
 def _range(estimate: Interval | None, scale: Money, signed: bool = False) -> str:
