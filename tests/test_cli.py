@@ -72,6 +72,9 @@ def test_three_columns_of_anybodys_sales_are_fitted_and_simulated(regulars, tmp_
     words = ("simulate", "--data", path, "--columns", columns, "--days", "14", "--worlds", "1", "--no-sweep")
     code, out, err = regulars(*words, "--json", "--policy", "silence", "--policy", "purchases")
     assert code == 0, err
+    about = json.loads(next((tmp_path / "runs").glob("*/about.json")).read_text("utf-8"))
+    assert not any("store" in line or "discount" in line or "coupon" in line for line in about["fitted"])
+    assert any("discounts" in line for line in about["untold"])
     told = json.loads(out)
     trips = {arm["policy"]: arm["trips"]["mean"] for arm in told["arms"]}
     assert min(trips.values()) > 0

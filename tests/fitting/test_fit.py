@@ -138,3 +138,16 @@ def test_the_whole_panel_is_lived_within_three_percent(panel, shelf):
 
 def test_figures_of_the_panel_are_those_of_its_lines(village, village_lines):
     assert village.about["real"] == figures(village_lines, len(village), 365)
+
+
+def test_what_the_columns_cannot_tell_is_not_called_fitted():
+    panel = made_panel(60, [(who, day, [0]) for who in range(6) for day in range(who, 60, 5)], 6, 1)
+    about = fitting.fit(panel, shelf_from(panel), calibrate_rounds=0).about
+    known = {*about["fitted"], *about["calibrated"]}
+    assert {"deal", "private", "tier", "store", "coupon", "product", "row_category"} <= set(about["untold"])
+    assert not known & set(about["untold"])
+    assert {"trip_rate", "trip_dow"} <= known
+
+
+def test_the_default_panel_tells_everything(village):
+    assert village.about["untold"] == []

@@ -44,7 +44,7 @@ def test_it_is_said_when_the_best_frequency_lies_at_an_end(totals):
     arms = totals(_arms(silence=[0, 0]))
     sweep = {f"blast@{n}": {"profit": [n, n]} for n in (1, 2, 3)}
     run = totals(sweep, "frequency", {f"blast@{n}": ("per_week", float(n)) for n in (1, 2, 3)}, more=arms)
-    assert any("highest at the most contacts tried, 3 a week" in warning for warning in warnings(run))
+    assert any("where the most contacts tried are allowed, 3 a week" in warning for warning in warnings(run))
 
 
 @pytest.mark.parametrize(("worlds", "said"), [(1, "only one world"), (2, "only 2 worlds")])

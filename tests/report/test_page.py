@@ -253,3 +253,9 @@ def test_winners_that_are_no_retailers_are_columns_only(market):
     matrix = matrix[: matrix.index("</table>")]
     assert '<th scope="col">elsewhere</th>' in matrix
     assert '<th scope="row">elsewhere</th>' not in matrix
+
+
+def test_the_frequency_is_called_what_is_allowed_and_what_was_sent_is_shown(run):
+    text = render(run)
+    assert "contacts allowed a week" in text
+    assert "blast, sent" in text

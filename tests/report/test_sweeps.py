@@ -119,3 +119,11 @@ def test_a_level_is_called_by_its_name_or_by_its_value_in_short(totals, written,
     swept = {f"{policy}|u0={written}": {"profit": [1.0]} for policy in ("considerate", "harvest")}
     run = totals(swept, "prior", dict.fromkeys(swept, ("u0", level)))
     assert [row.name for row in priors(run, ["profit"])] == [said]
+
+
+def test_what_was_sent_stands_beside_what_was_allowed(totals):
+    sweep = {f"blast@{n}": {"profit": [n, n], "contacts": [520, 730], "consumers": [10, 10]} for n in (1, 9)}
+    run = totals(sweep, "frequency", {f"blast@{n}": ("per_week", float(n)) for n in (1, 9)})
+    (curve,) = frequency(run, ["profit"])
+    assert curve.levels == (1.0, 9.0)
+    assert curve.sent == pytest.approx((1.2, 1.2), rel=0.01)

@@ -17,7 +17,7 @@ from regulars.fitting.calibration import calibrate
 from regulars.fitting.categories import fit_categories, rows_of_history
 from regulars.fitting.history import History, history_of
 from regulars.fitting.loyalty import fit_products, fit_stores
-from regulars.fitting.people import fit_private_life
+from regulars.fitting.people import FIELDS, fit_private_life
 from regulars.fitting.promotion import RESPONSE, fit_proneness, fit_tilts
 from regulars.fitting.trips import START_SIGMA, fit_trips
 from regulars.shelf import Shelf
@@ -32,7 +32,7 @@ CALIBRATE_ROUNDS = 4
 
 #: Where each part of Habits and Demand comes from: ``fitted`` to a household's own purchases or to all of
 #: them; ``calibrated`` further by simulating and matching; ``given`` by an earlier study of the default
-#: panel; ``told`` by the source.
+#: panel; ``told`` by the source. What a panel's columns cannot tell is ``untold`` in its ``about``.
 ORIGIN = {
     "fitted": [
         *("trip_dow", "trip_class", "gap_power", "row_category", "row_interval", "row_units"),
@@ -170,10 +170,33 @@ def assemble(panel: Panel, shelf: Shelf, say: Progress) -> tuple[Population, His
         "households": households,
         "fitted_on": datetime.datetime.now(datetime.UTC).date().isoformat(),
         "regulars": metadata.version("regulars"),
-        **ORIGIN,
+        **_origin(panel, shelf),
         "words": words,
     }
     return Population(habits, demand, panel.households["household_id"].to_numpy(), about), history
+
+
+def _origin(panel: Panel, shelf: Shelf) -> dict[str, list[str]]:
+    """:data:`ORIGIN` without the parts that these columns cannot tell, which stand at one value for everybody."""
+    lines, products = panel.lines, panel.products
+    told = {
+        "row_category row_rate row_interval age_hazard week_category novelty entry size_cdf size_scale size_factor": (
+            panel.categories.height > 1
+        ),
+        "product loyalty row_explore row_lines tier": products.height > panel.categories.height,
+        "row_units entry_units more_units": lines["units"].max() != 1,
+        "deal": bool((shelf.depth > 0).any()),
+        "private": products["brand_private"].n_unique() > 1,
+        "store store_cdf": panel.stores.height > 1,
+        "coupon": bool(panel.redemptions.height or lines["coupon_disc_cents"].sum()),
+        **{
+            name: panel.households[column].null_count() < panel.households.height
+            for name, column in FIELDS.items()
+        },
+    }
+    untold = [name for names, known in told.items() if not known for name in names.split()]
+    kept = {origin: [name for name in names if name not in untold] for origin, names in ORIGIN.items()}
+    return kept | {"untold": untold}
 
 
 def _cumulative(

@@ -21,25 +21,27 @@ _FITTED = (
         "which categories she needs, how often, when again",
     ),
     ("product loyalty row_explore", "which products she is loyal to, and how much she tries others"),
-    ("row_units more_units", "how many units she takes"),
-    ("deal private tier", "how she answers to discounts, own brands and price levels"),
+    ("row_units more_units", "how many units, or lines of one product, she takes at once"),
+    ("deal", "how she answers to discounts"),
+    ("private", "how she answers to own brands"),
+    ("tier", "which price levels she prefers"),
     ("novelty entry", "how readily she enters new categories"),
     ("store store_cdf", "which stores she goes to"),
     ("coupon", "how often she uses a coupon that she has"),
 )
-#: Figures of the check, in words, with the way they are written.
+#: Figures of the check, in words, with the way they are written and the column without which they say nothing.
 _CHECKED = (
-    ("trips_per_day", "shopping trips a day", "{:,.0f}"),
-    ("spend", "spent in the year", "{:,.0f}"),
-    ("lines", "purchase lines", "{:,.0f}"),
-    ("days_per_week_median", "shopping days a week, median household", "{:.2f}"),
-    ("zero_weeks", "household-weeks without a trip", "{:.1%}"),
-    ("top_share", "spent by the top fifth of households", "{:.1%}"),
-    ("categories_80", "categories that make 80% of spend, median", "{:.0f}"),
-    ("product_repeats", "products bought again in the second half-year", "{:.1%}"),
-    ("category_repeats", "categories bought again in the second half-year", "{:.1%}"),
-    ("first_store", "trips to the first store, median", "{:.1%}"),
-    ("basket_value_median", "median basket", "{:.2f}"),
+    ("trips_per_day", "shopping trips a day", "{:,.0f}", ""),
+    ("spend", "spent in the year", "{:,.0f}", ""),
+    ("lines", "purchase lines", "{:,.0f}", ""),
+    ("days_per_week_median", "shopping days a week, median household", "{:.2f}", ""),
+    ("zero_weeks", "household-weeks without a trip", "{:.1%}", ""),
+    ("top_share", "spent by the top fifth of households", "{:.1%}", ""),
+    ("categories_80", "categories that make 80% of spend, median", "{:.0f}", "row_category"),
+    ("product_repeats", "products bought again in the second half-year", "{:.1%}", "product"),
+    ("category_repeats", "categories bought again in the second half-year", "{:.1%}", "row_category"),
+    ("first_store", "trips to the first store, median", "{:.1%}", "store"),
+    ("basket_value_median", "median basket", "{:.2f}", ""),
 )
 
 
@@ -65,13 +67,21 @@ def fitted(about: Mapping[str, Any]) -> list[str]:
     return [words for names, words in _FITTED if columns & set(names.split())]
 
 
+def untold(about: Mapping[str, Any]) -> list[str]:
+    """What of a population its columns could not tell, so that it is the same for everybody, or as it was elsewhere."""
+    columns = set(about.get("untold", ()))
+    words = [words for names, words in _FITTED if set(names.split()) <= columns]
+    elsewhere = ["how far prices, displays and mailers move a choice, which is as in The Complete Journey"]
+    return words + elsewhere if words else []
+
+
 def checked(about: Mapping[str, Any]) -> list[str]:
     """Figures of the real panel beside those of one simulated year without contacts, on a seed not used in fitting."""
-    real, simulated = about.get("real", {}), about.get("simulated", {})
+    real, simulated, untold = about.get("real", {}), about.get("simulated", {}), about.get("untold", ())
     return [
         f"{words}: real {form.format(real[name])}, simulated {form.format(simulated[name])}"
-        for name, words, form in _CHECKED
-        if name in real and name in simulated
+        for name, words, form, column in _CHECKED
+        if name in real and name in simulated and column not in untold
     ]
 
 

@@ -91,6 +91,7 @@ class Town:
             "start": self.calendar.start.isoformat(),
             "versions": {name: metadata.version(name) for name in ("regulars", "numpy", "numba", "polars")},
             "fitted": provenance.fitted(self.fit_about),
+            "untold": provenance.untold(self.fit_about),
             "checked": provenance.checked(self.fit_about),
             "assumed": provenance.assumed(),
             "no_offers": provenance.no_offers(self.catalog, self.shelf),

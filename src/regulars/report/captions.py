@@ -94,7 +94,7 @@ def frequency(curves: Sequence[Curve]) -> str:
     """Where each policy's profit peaks, what both sides of it lose, and the peak with the base counted."""
     text = " ".join(_peak(curve) for curve in curves if curve.metric == "profit")
     worth = [curve for curve in curves if curve.metric == "profit_and_base"]
-    bests = [f"{curve.policy} is best at {curve.best:g}{_end(curve)}" for curve in worth if not curve.flat]
+    bests = [f"{curve.policy} is best with {curve.best:g} allowed{_end(curve)}" for curve in worth if not curve.flat]
     return f"{text} With the base that remains, {listed(bests)}." if bests else text
 
 
@@ -112,11 +112,12 @@ def _peak(curve: Curve) -> str:
     if not curve.interior:
         end = "most" if curve.best == curve.levels[-1] else "fewest"
         return sentence(
-            f"{name} earns most at the {end} contacts tried, {curve.best:g} a week, so its best is not known"
+            f"{name} earns most where the {end} contacts tried are allowed, {curve.best:g} a week "
+            f"({curve.best_sent:.1f} sent), so its best is not known"
         )
     low, high = min(curve.best_by_world.values()), max(curve.best_by_world.values())
     across = f" ({low:g} to {high:g} across worlds)" if low != high else ""
-    text = f"{name} earns most at {curve.best:g} contacts a week{across}"
+    text = f"{name} earns most with {curve.best:g} contacts a week allowed, {curve.best_sent:.1f} sent{across}"
     sides = [_lost(side) for side in (curve.below, curve.above) if side]
     if sides:
         text += f": {', '.join(sides)}"
@@ -137,13 +138,13 @@ def curve_words(curves: Sequence[Curve], currency: str) -> str:
     parts = []
     for curve in curves:
         points = ", ".join(
-            f"{level:g} a week {money(estimate.mean, currency, curve.over_silence)}"
-            for level, estimate in zip(curve.levels, curve.estimates, strict=True)
+            f"{level:g} a week ({sent:.1f} sent) {money(estimate.mean, currency, curve.over_silence)}"
+            for level, sent, estimate in zip(curve.levels, curve.sent, curve.estimates, strict=True)
         )
         parts.append(f"{curve.policy}: {points}")
     above = " above silence" if curves and curves[0].over_silence else ""
     return sentence(
-        f"{NAMES.get(curves[0].metric, curves[0].metric)}{above} by contacts a week. {'. '.join(parts)}"
+        f"{NAMES.get(curves[0].metric, curves[0].metric)}{above} by contacts allowed a week. {'. '.join(parts)}"
     )
 
 

@@ -84,7 +84,7 @@ def ranking(lived: Lived, metric: str, width: int, currency: str) -> Drawing:
 
 
 def frequency(curves: Sequence[Curve], width: int, currency: str) -> Drawing:
-    """Result against contacts a week, one line a policy with its 95% band, the best level marked."""
+    """Result against contacts allowed a week, one line a policy with its 95% band, the best level marked."""
     import altair as alt
 
     rows: list[dict[str, Any]] = [
@@ -110,7 +110,7 @@ def frequency(curves: Sequence[Curve], width: int, currency: str) -> Drawing:
     ends = [(curve.policy, curve.policy, curve.estimates[-1].mean, "") for curve in curves]
     x = alt.X(
         "level:Q",
-        title="contacts a week",
+        title="contacts allowed a week",
         scale=alt.Scale(domain=[0, last], nice=False),
         axis=alt.Axis(grid=False, tickCount=7 if width > NARROW else 5),
     )

@@ -159,8 +159,8 @@ def _frequency_warnings(run: Run) -> list[str]:
             continue
         end = "the most" if curve.best == curve.levels[-1] else "the fewest"
         found.append(
-            f"no best frequency of {curve.policy} was found: its profit is highest at {end} contacts tried, "
-            f"{curve.best:g} a week"
+            f"no best frequency of {curve.policy} was found: its profit is highest where {end} contacts tried are allowed, "
+            f"{curve.best:g} a week ({curve.best_sent:.1f} sent)"
         )
     return found
 

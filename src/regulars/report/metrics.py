@@ -93,6 +93,7 @@ def _curve(curve: Curve) -> dict[str, Any]:
         "metric": curve.metric,
         "over_silence": curve.over_silence,
         "levels": list(curve.levels),
+        "sent": list(curve.sent),
         "estimates": [_interval(estimate) for estimate in curve.estimates],
         "best": curve.best,
         "best_low": min(best),

@@ -130,6 +130,7 @@ def _context(results: Results) -> dict[str, Any]:
         "verdicts": colours.VERDICTS,
         "ranking": _ranking(lived, currency) if lived.players else None,
         "frequency": _frequency(results, currency),
+        "sent": _sent(results),
         "judged": _judged(results, lived),
         "reachable": _reachable(results, lived, found),
         "lost": _lost(results, lived, found),
@@ -184,6 +185,17 @@ def _frequency(results: Results, currency: str) -> Figure | None:
     if not panels:
         return None
     return Figure(captions.frequency(curves) + captions.sample(results.about), tuple(panels))
+
+
+def _sent(results: Results) -> dict[str, Any]:
+    """Contacts made per customer and week at each level allowed: the levels, and a row for each policy."""
+    curves = sweeps.frequency(results, ["profit"])
+    levels = sorted({level for curve in curves for level in curve.levels})
+    rows = []
+    for curve in curves:
+        made = dict(zip(curve.levels, curve.sent, strict=True))
+        rows.append((curve.policy, [f"{made[level]:.1f}" if level in made else "" for level in levels]))
+    return {"levels": [f"{level:g}" for level in levels], "rows": rows}
 
 
 def _weekly(results: Results, player: Player) -> pl.DataFrame:

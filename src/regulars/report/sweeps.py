@@ -25,11 +25,12 @@ class Side:
 
 @dataclass(frozen=True)
 class Curve:
-    """One policy's result against how often it writes.
+    """One policy's result against how often it may write.
 
     ``estimates`` are over silence, world by world, when ``over_silence``; else as they are. ``best`` is the
     level at which the mean curve peaks, ``best_by_world`` the same in each world; ``interior`` says that the
     mean curve peaks at neither end of the levels tried, ``interior_worlds`` in how many worlds that is so.
+    ``levels`` are contacts allowed a week; ``sent`` are those made, per customer and week, at each level.
     """
 
     policy: str
@@ -37,6 +38,7 @@ class Curve:
     setting: str
     metric: str
     levels: tuple[float, ...]
+    sent: tuple[float, ...]
     estimates: tuple[Interval, ...]
     over_silence: bool
     best: float
@@ -45,6 +47,11 @@ class Curve:
     interior_worlds: int
     below: Side | None
     above: Side | None
+
+    @property
+    def best_sent(self) -> float:
+        """Contacts made per customer and week at the best level."""
+        return self.sent[self.levels.index(self.best)]
 
     @property
     def flat(self) -> bool:
@@ -109,6 +116,7 @@ def _curve(swept: Lived, arms: Lived, family: list[Player], metric: str) -> Curv
         setting=players[0].setting,
         metric=metric,
         levels=levels,
+        sent=tuple(swept.mean(player, "contacts_per_week") for player in players),
         estimates=tuple(interval(column[world] - shift[world] for world in worlds) for column in columns),
         over_silence=over_silence,
         best=levels[peak],
