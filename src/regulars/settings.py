@@ -66,6 +66,8 @@ class Scenario:
     columns: Mapping[str, str] = field(default_factory=dict)  #: which column of that file is which
     products: str = ""  #: path of a table of products, to name and group those of that file
     date_format: str = ""  #: how dates are written there, such as DD/MM/YYYY
+    encoding: str = ""  #: of that file, such as latin-1; empty for UTF-8 or UTF-16
+    currency: str = ""  #: ISO 4217 code of its amounts, such as EUR; empty for USD
     days: int = 365
     warm_up: int = 91  #: days lived without any contact before day 0, so that records and clocks are warm
     worlds: int = 4
@@ -83,6 +85,8 @@ class Scenario:
         _between("worlds", self.worlds, 1, 1000)
         _between("consumers", self.consumers, 0, 50_000_000)
         _between("seed", self.seed, 0, 2**63 - 1)
+        if len(self.currency) > 5 or self.currency != self.currency.strip():
+            raise SettingError(f"currency is {self.currency!r}; give its code or sign, such as EUR or €")
         if self.mode not in ("arms", "market"):
             raise SettingError(f"mode is {self.mode!r}; it must be 'arms' or 'market'")
         if not self.retailers:

@@ -468,3 +468,18 @@ def test_no_bytes_crash_the_reader(tmp_path, junk, suffix):
     path.write_bytes(junk)
     with pytest.raises(RegularsError):
         tables.read(path)
+
+
+def test_one_column_cannot_be_two_things(write):
+    with pytest.raises(SettingError, match=r"gives 'net' to both net and price"):
+        tables.read(write(GOOD), {"net": "net", "price": "net"})
+
+
+def test_another_encoding_is_read_when_it_is_named(tmp_path):
+    path = tmp_path / "sales.csv"
+    path.write_bytes("\n".join([HEADER, *GOOD, "2017-01-30,zoë,milk,1.30"]).encode("latin-1"))
+    assert tables.read(path).rejects.height == 1
+    panel = tables.read(path, encoding="latin-1")
+    assert panel.rejects.height == 0 and "zoë" in panel.households["household_id"].to_list()
+    with pytest.raises(SettingError, match="no encoding 'latin-99'"):
+        tables.read(path, encoding="latin-99")

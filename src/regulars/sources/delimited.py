@@ -1,5 +1,6 @@
 """A table as it lies in its file: cells as written, the line of each, and the rows too torn to read."""
 
+import codecs
 import csv
 import os
 from dataclasses import dataclass
@@ -7,7 +8,7 @@ from pathlib import Path
 
 import polars as pl
 
-from regulars.errors import BadInput, RegularsError
+from regulars.errors import BadInput, RegularsError, SettingError
 
 LARGEST_BYTES = 2 << 30
 DELIMITERS = {",": "a comma", ";": "a semicolon", "\t": "a tab", "|": "a bar"}
@@ -45,18 +46,29 @@ class RawTable:
         return self.cells.height + self.torn.height
 
 
-def read_raw(path: str | os.PathLike[str]) -> RawTable:
+def read_raw(path: str | os.PathLike[str], encoding: str | None = None) -> RawTable:
     """Read a CSV (comma, semicolon, tab or bar; UTF-8 or UTF-16) or Parquet file.
 
-    A field in quotes may hold delimiters but not line breaks.
+    A field in quotes may hold delimiters but not line breaks. ``encoding`` is that of another text file, such as
+    "latin-1".
 
     Raises
     ------
+    SettingError
+        when there is no such encoding.
     BadInput
         when the file as a whole cannot be used: not there, a folder, empty, no text, no rows, a header that
         names a column twice, more than 2 GiB of text.
     """
     source = Path(path)
+    if encoding is not None:
+        try:
+            codecs.lookup(encoding)
+            "".encode(encoding)
+        except LookupError as error:
+            raise SettingError(
+                f"there is no encoding {encoding!r}. Name one such as latin-1 or cp1252"
+            ) from error
     suffix = source.suffix.lower()
     if source.is_dir():
         raise BadInput(source, None, None, "a folder", "Name one CSV or Parquet file")
@@ -67,7 +79,7 @@ def read_raw(path: str | os.PathLike[str]) -> RawTable:
         raise BadInput(source, None, None, suffix or "no suffix", f"Save the table as one of {known}")
     if source.stat().st_size == 0:
         raise BadInput(source, None, None, "an empty file", "Export the table anew, with its header")
-    return _read_parquet(source) if suffix in PARQUET_SUFFIXES else _read_text(source)
+    return _read_parquet(source) if suffix in PARQUET_SUFFIXES else _read_text(source, encoding)
 
 
 def _read_parquet(source: Path) -> RawTable:
@@ -90,8 +102,8 @@ def _read_parquet(source: Path) -> RawTable:
     return RawTable(source.name, cells.filter(~blank), line.filter(~blank), torn, 1)
 
 
-def _read_text(source: Path) -> RawTable:
-    lines = pl.Series("text", [_text(source)]).str.split("\n").explode().str.strip_suffix("\r")
+def _read_text(source: Path, encoding: str | None) -> RawTable:
+    lines = pl.Series("text", [_text(source, encoding)]).str.split("\n").explode().str.strip_suffix("\r")
     if lines.len() and lines[-1] == "":
         lines = lines.head(lines.len() - 1)
     header_text = str(lines[0]) if lines.len() else ""
@@ -138,7 +150,7 @@ def _read_text(source: Path) -> RawTable:
     return RawTable(source.name, named, cells["line"], _torn(torn["line"], torn["kind"], torn["text"]), 2)
 
 
-def _text(source: Path) -> str:
+def _text(source: Path, encoding: str | None) -> str:
     size = source.stat().st_size
     if size > LARGEST_BYTES:
         raise BadInput(source, None, None, f"{size} bytes", "Above 2 GiB, save the table as Parquet")
@@ -153,7 +165,9 @@ def _text(source: Path) -> str:
     }.items():
         if data.startswith(magic):
             raise BadInput(source, None, None, "not a CSV", mend)
-    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+    if encoding is not None:
+        text = data.decode(encoding, errors="replace").removeprefix("\ufeff")
+    elif data.startswith((b"\xff\xfe", b"\xfe\xff")):
         text = data.decode("utf-16", errors="replace")
     else:
         if b"\0" in data[: 1 << 16]:
@@ -214,7 +228,7 @@ def _refuse_all_torn(source: Path, header: list[str], torn: pl.DataFrame, delimi
     if kind == "wrong number of fields" and other and delimiter not in text:
         mend = f"The header is separated by {DELIMITERS[delimiter]}, this row by {other[0]}: use one"
     elif kind == "bad encoding":
-        mend = "Save the file as UTF-8"
+        mend = "Save the file as UTF-8, or name its encoding with --encoding"
     raise BadInput(source, line - 1, None, text[:80], f"No row can be read: {kind}. {mend}")
 
 

@@ -154,6 +154,7 @@ def read(
     products: str | os.PathLike[str] | None = None,
     rejects: str | os.PathLike[str] | None = None,
     date_format: str | None = None,
+    encoding: str | None = None,
     currency: str = "USD",
 ) -> Panel:
     """Read one retailer's purchase lines as a panel.
@@ -173,6 +174,7 @@ def read(
     rejects : where to list every row that was left out, as CSV: file, line, kind, field, value, mend. The
         line counts from the header, line 1; in Parquet, from the first row.
     date_format : "DD/MM/YYYY", "MM/DD/YYYY", "%d.%m.%Y", "epoch"; None finds out
+    encoding : of the text files, such as "latin-1" or "cp1252"; None for UTF-8 or UTF-16
     currency : ISO 4217 code of the amounts
 
     Returns
@@ -190,16 +192,17 @@ def read(
     UnknownColumn
         when date, card or net is not there, or a mapped column is not.
     SettingError
-        when the map names something unknown, or the rejects would overwrite the tables.
+        when the map names something unknown or one column twice, there is no such encoding, or the rejects would
+        overwrite the tables.
     """
     for source in (path, products):
         if rejects is not None and source is not None and Path(rejects).resolve() == Path(source).resolve():
             raise SettingError(f"The rejects would overwrite {source}. Name another file")
-    raw = read_raw(path)
+    raw = read_raw(path, encoding)
     header = _map(raw, columns or {}, LINE_COLUMNS, ("date", "card", "net"))
     sieve = _Sieve(raw, header)
     lines = _typed(raw, header, sieve, date_format)
-    catalog, left_out = _read_catalog(products)
+    catalog, left_out = _read_catalog(products, encoding)
     if catalog is not None:
         if "sku" not in header:
             raise UnknownColumn("sku", raw.file, raw.cells.columns, _mend("sku", raw, header))
@@ -266,7 +269,7 @@ _REJECTS = pl.Schema(
 )
 _TORN_MENDS = {
     "blank row": "Drop the row",
-    "bad encoding": "Save the file as UTF-8",
+    "bad encoding": "Save the file as UTF-8, or name its encoding with --encoding",
     "unclosed quote": "Close the quote; a field cannot hold a line break",
     "wrong number of fields": "Give the row as many fields as the header has",
 }
@@ -311,7 +314,13 @@ def _map(
         if column.casefold() not in file_columns:
             mend = f"Name one of them in --columns {target}=COLUMN"
             raise UnknownColumn(column, raw.file, raw.cells.columns, mend)
-        header[target] = file_columns[column.casefold()]
+        found = file_columns[column.casefold()]
+        twice = [other for other, taken in header.items() if taken == found]
+        if twice:
+            raise SettingError(
+                f"--columns gives {found!r} to both {twice[0]} and {target}. Give it to one of them"
+            )
+        header[target] = found
     plain = {_plain(name): name for name in reversed(raw.cells.columns)}
     for target, words in known.items():
         free = [plain[word] for word in words if word in plain and plain[word] not in header.values()]
@@ -430,11 +439,13 @@ def _check_span(file: str, header: Mapping[str, str], lines: pl.DataFrame) -> No
         raise BadInput(file, None, header["date"], f"{first} to {last}", mend)
 
 
-def _read_catalog(products: str | os.PathLike[str] | None) -> tuple[pl.DataFrame | None, pl.DataFrame]:
+def _read_catalog(
+    products: str | os.PathLike[str] | None, encoding: str | None
+) -> tuple[pl.DataFrame | None, pl.DataFrame]:
     nothing = pl.DataFrame(schema=_REJECTS)
     if products is None:
         return None, nothing
-    raw = read_raw(products)
+    raw = read_raw(products, encoding)
     header = _map(raw, {}, PRODUCT_COLUMNS, ("sku",))
     catalog = pl.DataFrame(
         {
