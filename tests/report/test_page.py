@@ -1,5 +1,6 @@
 """Claims about the page that a person reads."""
 
+import html
 import itertools
 import os
 import re
@@ -259,3 +260,20 @@ def test_the_frequency_is_called_what_is_allowed_and_what_was_sent_is_shown(run)
     text = render(run)
     assert "contacts allowed a week" in text
     assert "blast, sent" in text
+
+
+def test_where_retailers_compete_nobody_is_said_to_live_each_policy(market):
+    text = render(market)
+    assert "compete for the same consumers" in text and "in competition" in text
+    assert "lived by the same consumers" not in text and "the same luck for each" not in text
+
+
+def test_moves_to_nobody_are_not_called_moves_to_a_shop(market):
+    from regulars.report import captions
+
+    lost = market.moves.with_columns(won_by=pl.lit("nobody"))
+    assert "no other shop won 100% of them" in captions.moves(lost)
+
+
+def test_the_remaining_base_is_explained(run):
+    assert "next year's margin" in html.unescape(render(run))

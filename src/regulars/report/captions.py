@@ -94,7 +94,11 @@ def frequency(curves: Sequence[Curve]) -> str:
     """Where each policy's profit peaks, what both sides of it lose, and the peak with the base counted."""
     text = " ".join(_peak(curve) for curve in curves if curve.metric == "profit")
     worth = [curve for curve in curves if curve.metric == "profit_and_base"]
-    bests = [f"{curve.policy} is best with {curve.best:g} allowed{_end(curve)}" for curve in worth if not curve.flat]
+    bests = [
+        f"{curve.policy} is best with {curve.best:g} allowed{_end(curve)}"
+        for curve in worth
+        if not curve.flat
+    ]
     return f"{text} With the base that remains, {listed(bests)}." if bests else text
 
 
@@ -117,7 +121,9 @@ def _peak(curve: Curve) -> str:
         )
     low, high = min(curve.best_by_world.values()), max(curve.best_by_world.values())
     across = f" ({low:g} to {high:g} across worlds)" if low != high else ""
-    text = f"{name} earns most with {curve.best:g} contacts a week allowed, {curve.best_sent:.1f} sent{across}"
+    text = (
+        f"{name} earns most with {curve.best:g} contacts a week allowed{across}, {curve.best_sent:.1f} sent"
+    )
     sides = [_lost(side) for side in (curve.below, curve.above) if side]
     if sides:
         text += f": {', '.join(sides)}"
@@ -129,8 +135,8 @@ def _peak(curve: Curve) -> str:
 def _lost(side: Side) -> str:
     """What a side loses, as a share of the gain over silence where that is known."""
     if side.of_gain is not None:
-        return f"{side.level:.1f} a week loses {percent(side.of_gain)} of its gain over silence"
-    return f"{side.level:.1f} a week loses {percent(side.share or 0.0)} of its profit"
+        return f"{side.level:.1f} allowed loses {percent(side.of_gain)} of its gain over silence"
+    return f"{side.level:.1f} allowed loses {percent(side.share or 0.0)} of its profit"
 
 
 def curve_words(curves: Sequence[Curve], currency: str) -> str:
@@ -300,7 +306,13 @@ def moves(table: pl.DataFrame) -> str:
     theirs = table.filter(pl.col("lost_by") == loser)
     winner = theirs.group_by("won_by").len().sort("len", "won_by", descending=[True, False])["won_by"][0]
     reason = theirs.group_by("reason").len().sort("len", "reason", descending=[True, False])["reason"][0]
+    share = theirs.filter(pl.col("won_by") == winner).height / n
+    went = {
+        "nobody": "and no other shop won {} of them",
+        "elsewhere": "and {} of them shop at none of these since",
+        "too early to tell": "and for {} of them it is too early to tell who won them",
+    }.get(winner, f"{{}} of them to {winner}")
     return sentence(
-        f"{loser} lost the most customers, {n / worlds:.0f} a world, most of them to {winner}, "
+        f"{loser} lost the most customers, {n / worlds:.0f} a world, {went.format(rounded(share))}, "
         f"most often because {because(reason)}"
     )

@@ -16,7 +16,7 @@ import polars as pl
 from regulars.report import colours
 from regulars.report.estimates import VERDICTS, Interval, Lived, Player, label
 from regulars.report.sweeps import Curve, Standing
-from regulars.report.wording import SYMBOLS
+from regulars.report.wording import SYMBOLS, rounded
 
 if TYPE_CHECKING:
     import altair as alt
@@ -196,7 +196,13 @@ def reachable(
             {"name": name, "week": week + 1, "mean": e.mean, "low": e.low, "high": e.high}
             for week, e in enumerate(weeks)
         ]
-        ends.append((name, player.policy, weeks[-1].mean, f" {weeks[-1].mean:.0%}"))
+        said = rounded(weeks[-1].mean)
+        # On a phone names would take the chart's room: a legend has them.
+        ends.append(
+            ("", player.policy, weeks[-1].mean, said)
+            if width <= NARROW
+            else (name, player.policy, weeks[-1].mean, f" {said}")
+        )
     last = max(len(weeks) for weeks in shares.values())
     low, _ = _domain([0.9, *(row["mean"] for row in rows)], [row["low"] for row in rows])
     low = max(low, 0.0)

@@ -43,7 +43,9 @@ def _title(run: Run, lived: Lived, first: Player, worth: Player) -> str:
         return f"{name} was lived alone: there is nothing to compare it with"
     level = lived.tied(first, "profit")
     if len(level) == len(lived.players):
-        same = "All policies lived the same" if not lived.senders() else f"All policies earn the same in {span}"
+        same = (
+            "All policies lived the same" if not lived.senders() else f"All policies earn the same in {span}"
+        )
         return f"{same}: nothing was sent" if not lived.senders() else same
     if len(level) > 1:
         names = _capital(wording.listed([label(each, lived.players) for each in level]))

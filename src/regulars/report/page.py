@@ -6,12 +6,14 @@ import calendar
 import datetime
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
+from regulars.errors import RegularsError
 from regulars.report import captions, charts, colours, permission, sweeps, table, wording
 from regulars.report.estimates import VERDICTS, Lived, Player, label, verdict_shares
 from regulars.report.findings import headline, warnings
@@ -44,6 +46,7 @@ class Figure:
     panels: tuple[Panel, ...]
     legend: Mapping[str, str] = field(default_factory=dict)
     small: bool = False
+    phone_legend: bool = False
     reference: str = ""
 
 
@@ -80,16 +83,28 @@ def write(results: Results, path: str | Path) -> Path:
 
     The page is written whole or not at all.
 
+    Raises
+    ------
+    RegularsError
+        when it cannot be written there.
+
     Examples
     --------
     >>> write(Results.load("runs/first"), "runs/first/report.html")  # doctest: +SKIP
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     text = render(results)
     draft = path.with_name(f".{path.name}.{os.getpid()}")
-    draft.write_text(text, encoding="utf-8")
-    draft.replace(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draft.write_text(text, encoding="utf-8")
+        draft.replace(path)
+    except OSError as error:
+        with suppress(OSError):
+            draft.unlink(missing_ok=True)
+        raise RegularsError(
+            f"cannot write the page {path}: {error.strerror}. Name another file with --out"
+        ) from error
     return path
 
 
@@ -123,6 +138,7 @@ def _context(results: Results) -> dict[str, Any]:
         "warnings": warnings(results),
         "rows": table.rows(results),
         "worlds": max((len(lived.of(player, "profit")) for player in lived.players), default=0),
+        "compete": len({player.retailer for player in lived.players}) > 1,
         "lifted": any(lived.lift(player) for player in lived.players),
         "about": about,
         "policies": about.get("policies") or {},
@@ -231,7 +247,9 @@ def _reachable(results: Results, lived: Lived, found: Mapping[Player, permission
     names = {player: label(player, lived.players) for player in weeks}
     drawn = _both("reach", lambda width: charts.reachable(weeks, names, width), charts.WIDE)
     panel = Panel(captions.reachable_words(weeks, lived), **drawn)
-    return Figure(captions.reachable(weeks, lived, found), (panel,))
+    colour = colours.policies(player.policy for player in weeks)
+    legend = {names[player]: colour[player.policy] for player in weeks}
+    return Figure(captions.reachable(weeks, lived, found), (panel,), legend, phone_legend=True)
 
 
 def _lost(

@@ -122,7 +122,8 @@ def show(run: Run, console: Console | None = None) -> None:
     console.print()
     note = (
         f"Means over {_worlds(run)}, \N{PLUS-MINUS SIGN} 95% interval. Holds in: worlds in which a policy "
-        "earns more than the one below it. A week: contacts per consumer. Comp., creepy, annoy., ign.: "
+        "earns more than the one below it. Base left: what the run changed in next year's margin by trust and by being "
+        "shut out, and what leave to contact is worth. A week: contacts per consumer. Comp., creepy, annoy., ign.: "
         "verdicts on contacts."
     )
     console.print(Text(note, style="dim"))

@@ -63,16 +63,18 @@ def money(amount: float, currency: str, signed: bool = False) -> str:
 
 
 def percent(share: float) -> str:
-    """A share of 1, with as many figures as it bears.
+    """A share of 1, with as many figures as it bears; nearly all is not called all.
 
     Examples
     --------
-    >>> percent(0.384), percent(0.034), percent(0.0014), percent(0.0)
-    ('38%', '3.4%', '0.14%', '0%')
+    >>> percent(0.384), percent(0.034), percent(0.0014), percent(0.0), percent(0.998)
+    ('38%', '3.4%', '0.14%', '0%', '>99%')
     """
     size = abs(share) * 100
     decimals = 0 if size >= 9.95 or size < 0.005 else 1 if size >= 0.995 else 2
     text = f"{size:.{decimals}f}"
+    if 0 < share < 1 and text == "100":
+        return ">99%"
     return f"{MINUS if share < 0 and float(text) else ''}{text}%"
 
 
