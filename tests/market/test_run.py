@@ -1,7 +1,15 @@
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import time
+
 import pytest
 
+from regulars.consumers import priors
 from regulars.errors import RegularsError, SettingError
-from regulars.market import arms, kernels, run
+from regulars.market import arms, kernels, run, town
 from regulars.report.metrics import summary
 from regulars.settings import SweepSettings
 
@@ -62,13 +70,93 @@ def test_a_stopped_run_goes_on_where_it_was(three, hamlet, tmp_path, results):
     assert all(path.stat().st_mtime_ns == stamp for path, stamp in stamps.items())
 
 
-def test_a_damaged_finished_arm_says_what_to_do(three, hamlet, tmp_path):
+def test_a_damaged_finished_arm_is_lived_again_with_a_warning(three, hamlet, tmp_path):
     one = three.changed(policies=("silence",), worlds=1)
-    run.simulate(one, place=hamlet, folder=tmp_path, threads=1)
+    whole = run.simulate(one, place=hamlet, folder=tmp_path, threads=1)
     (path,) = (tmp_path / run.ARMS).glob("*.npz")
     path.write_bytes(path.read_bytes()[:1000])
-    with pytest.raises(RegularsError, match="Delete it"):
-        run.simulate(one, place=hamlet, folder=tmp_path, threads=1)
+    with pytest.warns(RuntimeWarning, match="damaged"):
+        again = run.simulate(one, place=hamlet, folder=tmp_path, threads=1)
+    assert again.about["state_hash"] == whole.about["state_hash"]
+    assert run.simulate(one, place=hamlet, folder=tmp_path, threads=1).about["kept"] == 1
+
+
+def test_a_killed_worker_ends_the_run_in_one_sentence_and_keeps_what_was_finished(three, hamlet, tmp_path):
+    def kill(begun, planned):
+        for worker in multiprocessing.active_children():
+            os.kill(worker.pid, signal.SIGKILL)
+
+    with pytest.raises(RegularsError, match=r"ended from outside.*1 of 6 arms were finished and kept in"):
+        run.simulate(three.changed(days=60), place=hamlet, folder=tmp_path, threads=2, progress=kill)
+    assert len(list((tmp_path / run.ARMS).glob("*.npz"))) == 1
+    assert not multiprocessing.active_children()
+    assert run.simulate(three.changed(days=60), place=hamlet, folder=tmp_path, threads=2).about["kept"] == 1
+
+
+def test_a_run_on_two_cores_is_stopped_at_once_and_leaves_no_worker(three, hamlet):
+    def stop(begun, planned):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run.simulate(three.changed(days=60), place=hamlet, threads=2, progress=stop)
+    assert not multiprocessing.active_children()
+
+
+def test_a_lock_dies_with_its_process(tmp_path):
+    path = tmp_path / "population.parquet"
+    code = (
+        "import sys, time; from pathlib import Path; from regulars.market import town\n"
+        f"with town._alone(Path({str(path)!r})):\n    print('held', flush=True); time.sleep(60)"
+    )
+    holder = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    assert holder.stdout.readline() == "held\n"
+    holder.kill()
+    holder.wait()
+    began = time.monotonic()
+    with town._alone(path):
+        assert time.monotonic() - began < 5
+
+
+@pytest.mark.parametrize(
+    ("pinned", "said"),
+    [
+        ({"creep_pull": -1.0}, "creep_pull is pinned to -1; it must be from 0 to"),
+        ({"creep_pull": 1e6}, "it must be from 0 to"),
+        ({"detection": 1.5}, "from 0 to 1"),
+        ({"creep_half_life_days": 0.0}, "from 0.01 to"),
+        ({"inside_mean": 1.2}, "from 0.01 to 0.99"),
+        ({"creep_pul": 0.1}, "creep_pull"),
+    ],
+)
+def test_a_pinned_prior_must_mean_something(scenario, pinned, said):
+    with pytest.raises(SettingError, match=said):
+        run.check(scenario.changed(priors=pinned))
+
+
+def test_every_prior_may_be_pinned_where_a_sweep_puts_it(scenario):
+    for prior in priors.PRIORS:
+        for level in (0.01, 0.99):
+            run.check(scenario.changed(priors={prior.name: priors.quantile(prior.name, level)}))
+
+
+def test_threads_are_not_negative(scenario):
+    with pytest.raises(SettingError, match="threads is -1"):
+        run.check(scenario, threads=-1)
+
+
+def test_a_policy_of_the_users_own_goes_by_its_own_name(scenario, tmp_path):
+    path = tmp_path / "mine.py"
+    path.write_text(
+        "from regulars.retail.policies.silence import Silence\n"
+        "class Quiet(Silence):\n    name = 'very quiet'\nclass Copy(Silence):\n    pass\n"
+        "from regulars.retail.policies import Policy\n"
+        "class Plain(Policy):\n    def decide(self, view, today, draws): ...\n",
+        "utf-8",
+    )
+    assert arms.label(f"{path}:Quiet") == "very quiet"
+    assert arms.label(f"{path}:Plain") == "Plain"
+    with pytest.raises(SettingError, match="both be called silence"):
+        run.check(scenario.changed(policies=("silence", f"{path}:Copy")))
 
 
 def test_sweeps_name_their_arms_and_stay_out_of_the_ranking(scenario):

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from regulars.consumers import priors
+from regulars.errors import SettingError
+from regulars.retail import policies
 from regulars.settings import Scenario
 
 #: Quantiles of a prior at which the sweep pins it.
@@ -39,7 +41,13 @@ class Task:
 
 
 def tasks(scenario: Scenario) -> list[Task]:
-    """Every arm of a scenario in every world it is run in, the plain arms first."""
+    """Every arm of a scenario in every world it is run in, the plain arms first.
+
+    Raises
+    ------
+    SettingError
+        when a policy of the user's own cannot be loaded, or two would have the same name.
+    """
     if scenario.mode == "market":
         market = Arm(
             "market",
@@ -48,6 +56,10 @@ def tasks(scenario: Scenario) -> list[Task]:
         )
         return [Task(market, world) for world in range(scenario.worlds)]
     plain = [Arm(label(policy), (policy,), ({},)) for policy in scenario.policies]
+    called = [arm.name for arm in plain]
+    twice = sorted({name for name in called if called.count(name) > 1})
+    if twice:
+        raise SettingError(f"two policies would both be called {twice[0]}; give one of them another name")
     swept = [*_frequency(scenario), *_prior(scenario)]
     worlds = min(scenario.sweep.worlds, scenario.worlds)
     return [Task(arm, world) for world in range(scenario.worlds) for arm in plain] + [
@@ -56,8 +68,60 @@ def tasks(scenario: Scenario) -> list[Task]:
 
 
 def label(policy: str) -> str:
-    """Short name of a policy: its own, or the class name of ``path.py:Name``."""
-    return policy.rsplit(":", 1)[-1]
+    """Short name of a policy: its own; for ``path.py:Name`` that of the class, ``Name`` when it has none."""
+    if ":" not in policy:
+        return policy
+    own = policies.load(policy).name
+    return policy.rsplit(":", 1)[-1] if own == policies.Policy.name else str(own)
+
+
+#: A log-normal or normal parameter may be pinned so many times as far out as 95% of its prior go.
+_FAR = 10.0
+#: What is divided by: it cannot be 0.
+_ABOVE_ZERO = (
+    "_days",
+    "_concentration",
+    "noise",
+    "theta",
+    "budget",
+    "_load",
+    "brand_scale",
+    "creep_steepness",
+)
+
+
+def check_pinned(pinned: Mapping[str, float]) -> None:
+    """Refuse a pinned prior that means nothing: a negative size, a chance above 1, a value far outside its prior.
+
+    Raises
+    ------
+    SettingError
+        when a name is unknown, or a value is out of its range, which is named.
+    """
+    known = {prior.name: prior for prior in priors.PRIORS}
+    for name, value in pinned.items():
+        if name not in known:
+            priors.quantile(name, 0.5)  # says which is the nearest
+        low, high = _range(known[name])
+        if not low <= value <= high:
+            raise SettingError(
+                f"the prior {name} is pinned to {value:g}; it must be from {low:g} to {high:g}"
+            )
+
+
+def _range(prior: priors.Prior) -> tuple[float, float]:
+    """What a parameter can be; 0 takes most of the mechanisms out."""
+    low, high = (priors.quantile(prior.name, level) for level in (0.025, 0.975))
+    if prior.kind == "N":
+        middle, reach = prior.first, _FAR * (high - low) / 2
+        if "share" in prior.meaning:
+            return 0.01, 0.99
+        return round(middle - reach, 3), round(middle + reach, 3)
+    least = 0.01 if prior.name.endswith(_ABOVE_ZERO) else 0.0
+    if prior.kind == "U":
+        share = prior.first >= 0 and prior.second <= 1
+        return (0.0, 1.0) if share else (min(prior.first, least), max(prior.second, least))
+    return least, float(f"{_FAR * max(high, 1.0):.3g}")
 
 
 def _frequency(scenario: Scenario) -> list[Arm]:

@@ -142,7 +142,7 @@ def load(path: Path) -> Outcome:
                 parts["learned"],
             )
     except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
-        raise RegularsError(f"{path} is not a finished arm ({error}). Delete it and run again") from error
+        raise RegularsError(f"{path} is damaged and no finished arm ({error})") from error
 
 
 def collect(

@@ -8,13 +8,17 @@ import multiprocessing
 import os
 import signal
 import time
+import warnings
 from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import asdict
 from multiprocessing.sharedctypes import RawArray
 from pathlib import Path
 from typing import Any
 
+from regulars.errors import RegularsError, SettingError
 from regulars.market import arms, day, outcome, shops, town
 from regulars.report.results import Results
 from regulars.settings import Scenario
@@ -48,8 +52,13 @@ def simulate(
     ------
     KeyboardInterrupt
         when stopped; its first argument is the Results of what was finished, or None when nothing was.
+    SettingError
+        when a policy, a pinned prior or ``threads`` cannot be used.
+    RegularsError
+        when a worker was ended from outside; finished arms are kept.
     """
     began = time.perf_counter()
+    check(scenario, threads)
     place = place or town.build(scenario)
     work = arms.tasks(scenario)
     for arm in {task.arm.name: task.arm for task in work}.values():
@@ -63,7 +72,11 @@ def simulate(
         files = {number: arm_file(folder, scenario, place, task) for number, task in enumerate(work)}
         for number, path in files.items():
             if path.is_file():
-                finished[number] = outcome.load(path)
+                try:
+                    finished[number] = outcome.load(path)
+                except RegularsError as error:
+                    warnings.warn(f"{error}; it is lived again", RuntimeWarning, stacklevel=2)
+    kept = len(finished)
     waiting = [number for number in range(len(work)) if number not in finished]
     lived = 0.0
     try:
@@ -77,9 +90,30 @@ def simulate(
     except KeyboardInterrupt as stop:
         if not finished:
             raise KeyboardInterrupt(None) from stop
-        partial = _results(scenario, place, work, finished, time.perf_counter() - began, lived, threads)
+        partial = _results(scenario, place, work, finished, time.perf_counter() - began, lived, threads, kept)
         raise KeyboardInterrupt(partial) from stop
-    return _results(scenario, place, work, finished, time.perf_counter() - began, lived, threads)
+    except BrokenProcessPool as error:
+        where = f" and kept in {folder}; the same command goes on from there" if folder is not None else ""
+        raise RegularsError(
+            f"a worker was ended from outside, by a signal or for want of memory: {len(finished)} of {len(work)} arms "
+            f"were finished{where}. If memory ran out, use fewer --threads"
+        ) from error
+    return _results(scenario, place, work, finished, time.perf_counter() - began, lived, threads, kept)
+
+
+def check(scenario: Scenario, threads: int = 0) -> None:
+    """Refuse what cannot be run before anything long begins.
+
+    Raises
+    ------
+    SettingError
+        when a policy of the user's own or a pinned prior cannot be used, two arms would have one name, or ``threads``
+        is negative.
+    """
+    if threads < 0:
+        raise SettingError(f"threads is {threads}; it must be 0, for all cores, or more")
+    arms.check_pinned(scenario.priors)
+    arms.tasks(scenario)
 
 
 def _results(
@@ -90,6 +124,7 @@ def _results(
     wall_s: float,
     lived: float,
     threads: int,
+    kept: int,
 ) -> Results:
     done = [(work[number], finished[number]) for number in sorted(finished)]
     digest = hashlib.blake2b(digest_size=16)
@@ -102,6 +137,7 @@ def _results(
         "threads": threads or os.cpu_count() or 1,
         "finished": len(done),
         "planned": len(work),
+        "kept": kept,
         "sweep_consumers": scenario.sweep.consumers or len(place.habits.consumer),
     }
     return outcome.collect(scenario, place, done, about)
@@ -125,6 +161,8 @@ def _live_all(
         if (work[number].world, size) not in warm:
             warm[work[number].world, size] = day.warm_up(scenario, places[number], work[number].world)
     lived = RawArray("i", len(work))
+    for number in set(range(len(work))) - set(waiting):
+        lived[number] = scenario.days
     if threads == 1 or len(waiting) == 1 or "fork" not in multiprocessing.get_all_start_methods():
         for number in waiting:
 
@@ -142,15 +180,14 @@ def _live_all(
     first, *rest = waiting
     yield first, _one(first)[1]
     with _pool(context, threads) as pool:
-        stream = pool.imap_unordered(_one, rest)
-        for _ in rest:
-            while True:
-                try:
-                    yield stream.next(timeout=0.2)
-                    break
-                except multiprocessing.TimeoutError:
-                    if progress:
-                        progress(_begun(scenario, work, lived), len(work))
+        going: set[Future[tuple[int, outcome.Outcome]]] = {pool.submit(_one, number) for number in rest}
+        while going:
+            done, going = wait(going, timeout=0.2, return_when=FIRST_COMPLETED)
+            # Those that were finished first: when a worker is lost, all the others fail at once.
+            for future in sorted(done, key=lambda each: each.exception() is not None):
+                yield future.result()
+            if progress and not done:
+                progress(_begun(scenario, work, lived), len(work))
     _SHARED.clear()
 
 
@@ -158,13 +195,16 @@ _SHARED: dict[str, Any] = {}
 
 
 @contextmanager
-def _pool(context: Any, threads: int) -> Iterator[Any]:
-    pool = context.Pool(threads, initializer=_ignore_interrupt)
+def _pool(context: Any, threads: int) -> Iterator[ProcessPoolExecutor]:
+    """Workers that are ended, whatever they are at, when the block is left."""
+    others = set(multiprocessing.active_children())
+    pool = ProcessPoolExecutor(threads, mp_context=context, initializer=_ignore_interrupt)
     try:
         yield pool
     finally:
-        pool.terminate()
-        pool.join()
+        for worker in set(multiprocessing.active_children()) - others:
+            worker.terminate()
+        pool.shutdown(cancel_futures=True)
 
 
 def _ignore_interrupt() -> None:

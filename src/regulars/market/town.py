@@ -6,7 +6,6 @@ import hashlib
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -37,8 +36,6 @@ from regulars.sources.panel import SCHEMAS, Panel, shelf_from
 COMPLETE_JOURNEY = "complete-journey"
 #: The year that a fit is checked on is one that no calibration saw.
 CHECK_SEED = 5
-#: A fit that takes longer is taken to have been killed.
-LONGEST_FIT_S = 600
 #: Waiting longer for the kernels than this after the fit gains nothing.
 LONGEST_COMPILE_S = 90
 
@@ -120,6 +117,8 @@ def build(scenario: Scenario, *, rejects: Path | None = None, say: Callable[[str
         columns=scenario.columns,
         products=Path(scenario.products) if scenario.products else None,
         date_format=scenario.date_format or None,
+        encoding=scenario.encoding or None,
+        currency=scenario.currency or None,
         rejects=rejects,
         say=say,
     )
@@ -175,6 +174,8 @@ def read(
     columns: Mapping[str, str] | None = None,
     products: Path | None = None,
     date_format: str | None = None,
+    encoding: str | None = None,
+    currency: str | None = None,
     rejects: Path | None = None,
     say: Callable[[str], None] = _quiet,
 ) -> tuple[Panel, Shelf]:
@@ -183,10 +184,19 @@ def read(
     if source == COMPLETE_JOURNEY:
         if columns:
             raise SettingError("--columns maps the columns of your own file; complete-journey needs none")
+        for option, value in (("--encoding", encoding), ("--currency", currency)):
+            if value:
+                raise SettingError(f"{option} is for a file of your own; complete-journey needs none")
         panel = complete_journey.load(rejects)
         return panel, _kept_shelf(panel)
     panel = tables.read(
-        Path(source), dict(columns or {}), products=products, date_format=date_format, rejects=rejects
+        Path(source),
+        dict(columns or {}),
+        products=products,
+        date_format=date_format,
+        encoding=encoding,
+        rejects=rejects,
+        currency=currency or "USD",
     )
     return panel, shelf_from(panel)
 
@@ -247,21 +257,17 @@ def _compiling() -> Iterator[None]:
 
 @contextmanager
 def _alone(path: Path) -> Iterator[None]:
-    """Two runs that want the same fit: the second waits for the first. A lock left by a killed run is broken."""
-    lock = path.with_suffix(".lock")
-    while True:
-        try:
-            os.close(os.open(lock, os.O_CREAT | os.O_EXCL))
-            break
-        except FileExistsError:
-            with suppress(FileNotFoundError):
-                if time.time() - lock.stat().st_mtime > LONGEST_FIT_S:
-                    lock.unlink(missing_ok=True)
-            time.sleep(0.2)
-    try:
+    """Two runs that want the same fit: the second waits for the first.
+
+    The lock is the system's own, so it dies with its process. Where there is none, both fit: each writes its file
+    whole or not at all.
+    """
+    with open(path.with_suffix(".lock"), "wb") as lock:
+        with suppress(ImportError, OSError):
+            import fcntl
+
+            fcntl.flock(lock, fcntl.LOCK_EX)
         yield
-    finally:
-        lock.unlink(missing_ok=True)
 
 
 def cache_folder() -> Path:
