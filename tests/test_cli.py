@@ -1,6 +1,10 @@
 """The command line as a person or a script meets it."""
 
 import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -41,7 +45,29 @@ def test_simulate_prints_one_json_object_and_writes_the_page(regulars, tmp_path)
     told = json.loads(out)
     assert code == 0
     assert told["days"] == 14 and told["consumers"] == 60 and len(told["arms"]) == 2
-    assert (tmp_path / "runs" / "one-chain-1" / "report.html").stat().st_size > 10_000
+    (page,) = (tmp_path / "runs").glob("one-chain-1-*/report.html")
+    assert page.stat().st_size > 10_000
+
+
+def test_other_runs_go_to_other_folders_and_the_same_line_goes_on(regulars, tmp_path):
+    words = ("simulate", *SMALL, "--policy", "silence")
+    first = regulars(*words)[1]
+    again = regulars(*words)[1]
+    assert "ns per consumer-day" in first and "kept" not in first
+    assert "1 of 1 arms kept from before" in again and "ns per" not in again
+    regulars("simulate", *SMALL, "--policy", "blast", "--seed", "2")
+    regulars("simulate", *SMALL, "--policy", "blast")
+    assert len(list((tmp_path / "runs").iterdir())) == 3
+    assert json.loads(regulars("report", "--json")[1])["arms"][0]["policy"] == "blast"
+
+
+def test_the_shipped_scenario_as_it_is_keeps_its_plain_name():
+    from regulars import settings
+
+    plain = settings.load("one-chain")
+    assert cli._run_name(plain.changed(seed=4), "one-chain") == "one-chain-4"
+    names = {cli._run_name(plain.changed(days=days), "one-chain") for days in (30, 40)}
+    assert len(names) == 2 and all(name.startswith("one-chain-1-") for name in names)
 
 
 def test_the_same_command_twice_tells_the_same_state(regulars):
@@ -90,7 +116,11 @@ def test_three_columns_of_anybodys_sales_are_fitted_and_simulated(regulars, tmp_
         (("simulate", "--ablate", "irritatio", *SMALL), "irritation"),
         (("simulate", "--prior", "creep_pull", *SMALL), "name=value"),
         (("simulate", "--prior", "creep_pull=much", *SMALL), "not a number"),
+        (("simulate", "--prior", "creep_pull=-1", *SMALL), "it must be from 0 to"),
         (("simulate", "--days", "0"), "days is 0"),
+        (("simulate", "--threads", "-1"), "--threads"),
+        (("simulate", "--currency", "EUR", *SMALL), "complete-journey needs none"),
+        (("simulate", "--encoding", "latin-1", *SMALL), "complete-journey needs none"),
         (("simulate", "--columns", "date=x"), "needs none"),
         (("simulate", "--policy", "mine.py:Gentle", *SMALL), "mine.py"),
         (("fit", "nowhere.csv"), "nowhere.csv"),
@@ -102,10 +132,58 @@ def test_wrong_input_is_one_sentence_with_the_mend(regulars, words, said):
     code, _, err = regulars(*words)
     assert code == 2
     assert said in err
-    assert "Traceback" not in err
+    assert "Traceback" not in err and "Error:" not in err.replace("Error: Invalid", "")
 
 
 def test_policies_are_listed_with_their_settings(regulars):
     told = json.loads(regulars("policies", "--json")[1])
     assert told["blast"]["settings"]["per_week"] == 5
     assert all(entry["about"] for entry in told.values())
+
+
+def test_the_version_is_told(regulars):
+    code, out, _ = regulars("--version")
+    assert code == 0 and out.startswith("regulars 0.")
+
+
+def test_a_page_that_cannot_be_written_is_one_sentence(regulars, tmp_path):
+    regulars("simulate", *SMALL, "--policy", "silence")
+    (tmp_path / "file").write_text("")
+    code, _, err = regulars("report", "--out", "file/page.html")
+    assert code == 2 and "cannot write the page file/page.html" in err and "Traceback" not in err
+
+
+def _process(*words, **options):
+    code = "from regulars.cli import main; main()"
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | options
+    return subprocess.Popen([sys.executable, "-c", code, *map(str, words)], text=True, **pipes)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+def test_a_full_disk_under_standard_output_is_one_sentence():
+    with open("/dev/full", "w") as full:
+        process = _process("policies", "--json", stdout=full)
+        err = process.communicate(timeout=60)[1]
+    assert process.returncode == 2
+    assert err.count("\n") == 1 and "standard output" in err
+
+
+def test_ctrl_c_while_reading_is_one_line(tmp_path):
+    path = sales(tmp_path / "sales.csv", rows=20_000, cards=2_000)
+    words = ("simulate", "--data", path, "--columns", "date=Day,card=Kunde,net=Amount")
+    process = _process(*words, cwd=tmp_path)
+    assert process.stderr.readline().startswith("Reading")
+    process.send_signal(signal.SIGINT)
+    err = process.communicate(timeout=120)[1].splitlines()
+    assert process.returncode == 130
+    assert [line for line in err if not line.startswith(("Reading", "Fitting"))] == ["Stopped."]
+
+
+def test_own_amounts_have_their_currency_and_own_files_their_encoding(regulars, tmp_path):
+    path = sales(tmp_path / "sales.csv")
+    path.write_bytes(path.read_text("utf-8").replace("Kunde", "Käufer").encode("latin-1"))
+    own = ("--columns", "date=Day,card=Käufer,net=Amount", "--encoding", "latin-1", "--currency", "EUR")
+    words = ("simulate", "--data", path, *own, "--days", "14", "--worlds", "1", "--no-sweep", "-q")
+    code, out, err = regulars(*words, "--policy", "silence")
+    assert code == 0, err
+    assert "€" in out and "$" not in out

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
 import json as jsonlib
 import math
+import os
 import shlex
 import sys
-from dataclasses import replace
+import warnings
+from contextlib import suppress
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from regulars import settings
+from regulars import __version__, settings
 from regulars.errors import RegularsError, SettingError
 
 app = typer.Typer(
@@ -41,19 +45,40 @@ Products = Annotated[
 DateFormat = Annotated[
     str | None, typer.Option("--date-format", help="How dates are written: DD/MM/YYYY, MM/DD/YYYY ...")
 ]
+Encoding = Annotated[
+    str | None, typer.Option("--encoding", help="Of your file, such as latin-1; default UTF-8 or UTF-16.")
+]
+Currency = Annotated[
+    str | None, typer.Option("--currency", help="Of your amounts, such as EUR; default USD.")
+]
+
+
+#: Exit code after Ctrl-C.
+STOPPED = 130
 
 
 def main() -> None:
     """Run the command line; errors are one sentence on standard error, exit code 2."""
+    warnings.formatwarning = lambda message, *_, **__: f"{message}\n"
     try:
         code = app(standalone_mode=False)
+        sys.stdout.flush()
+        if code == STOPPED:  # what typer makes of Ctrl-C
+            raise KeyboardInterrupt
         sys.exit(code if isinstance(code, int) else 0)
     except RegularsError as error:
-        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        print(error, file=sys.stderr)
         sys.exit(2)
-    except (KeyboardInterrupt, typer.Abort):
-        print("Stopped.", file=sys.stderr)
-        sys.exit(130)
+    except OSError as error:
+        # What is still waiting for standard output cannot be written either.
+        with suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        where = error.filename or "standard output"
+        print(f"cannot use {where}: {error.strerror or error}. Name another place", file=sys.stderr)
+        sys.exit(2)
+    except (KeyboardInterrupt, typer.Abort) as stop:
+        print(stop.args[0] if stop.args else "Stopped.", file=sys.stderr)
+        sys.exit(STOPPED)
     except typer.Exit as stop:
         sys.exit(stop.exit_code)
     except Exception as error:
@@ -61,6 +86,21 @@ def main() -> None:
             error.show()
             sys.exit(error.exit_code)
         raise
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        print(f"regulars {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _regulars(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Rehearse how customers are welcomed on simulated individuals before a real customer meets it."""
 
 
 @app.command()
@@ -78,9 +118,14 @@ def simulate(
     ] = None,
     worlds: Annotated[int | None, typer.Option(help="Draws of what no data can tell.")] = None,
     seed: Annotated[int | None, typer.Option(help="The same seed gives the same luck.")] = None,
-    threads: Annotated[int, typer.Option(help="Cores to use, 0 for all; results do not depend on it.")] = 0,
+    threads: Annotated[
+        int, typer.Option(min=0, help="Cores to use, 0 for all; results do not depend on it.")
+    ] = 0,
     out: Annotated[
-        Path | None, typer.Option(help="Folder for results and page; default runs/SCENARIO-SEED.")
+        Path | None,
+        typer.Option(
+            help="Folder for results and page; default runs/SCENARIO-SEED, with a mark of what else was changed."
+        ),
     ] = None,
     ablate: Annotated[
         list[str] | None, typer.Option(help="Switch a mechanism off, such as irritation.")
@@ -95,6 +140,8 @@ def simulate(
     columns: Columns = None,
     products: Products = None,
     date_format: DateFormat = None,
+    encoding: Encoding = None,
+    currency: Currency = None,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -125,13 +172,15 @@ def simulate(
         columns=_pairs(columns, "--columns") or None,
         products=str(products.resolve()) if products else None,
         date_format=date_format,
+        encoding=encoding,
+        currency=currency,
     )
     if policy and chosen.mode == "market":
         raise SettingError(
             f"--policy is for scenarios in mode 'arms'; name the policies of {chosen.name} in its file"
         )
-    folder = out or Path("runs") / f"{chosen.name}-{chosen.seed}"
-    folder = _folder(folder)
+    run.check(chosen, threads)
+    folder = _folder(out or Path("runs") / _run_name(chosen, scenario))
     shown = not (quiet or json)
     with live_progress(shown) as progress:
         place = town.build(chosen, rejects=folder / "rejects.csv", say=progress.say)
@@ -156,17 +205,18 @@ def simulate(
     else:
         table.show(results)
         about = results.about
+        speed = about["ns_per_consumer_day"]
+        told = [f"{about['kept']} of {about['finished']} arms kept from before"] if about["kept"] else []
+        told += [f"{speed:,.0f} ns per consumer-day"] if speed else []
         print(
-            f"\n{about['ns_per_consumer_day'] or 0:,.0f} ns per consumer-day, {about['wall_s']:.1f} s, "
+            f"\n{', '.join(told)}, {about['wall_s']:.1f} s, "
             f"state {about['state_hash'][:12]}\nPage: {written}\nTables: {folder}/*.parquet"
         )
     if stopped:
-        print(
+        raise typer.Abort(
             f"Stopped: {results.about['finished']} of {results.about['planned']} arms were finished and are kept; "
-            "the same command goes on from there.",
-            file=sys.stderr,
+            "the same command goes on from there."
         )
-        raise typer.Exit(130)
 
 
 @app.command()
@@ -177,6 +227,8 @@ def fit(
     columns: Columns = None,
     products: Products = None,
     date_format: DateFormat = None,
+    encoding: Encoding = None,
+    currency: Currency = None,
     out: Annotated[Path, typer.Option(help="The population file to write.")] = Path("population.parquet"),
     rejects: Annotated[
         Path | None, typer.Option(help="List of rows left out; default beside the population file.")
@@ -197,6 +249,8 @@ def fit(
             columns=_pairs(columns, "--columns"),
             products=products,
             date_format=date_format,
+            encoding=encoding,
+            currency=currency,
             rejects=rejects or out.with_suffix(".rejects.csv"),
             say=progress.say,
         )
@@ -316,6 +370,15 @@ def _folder(path: Path) -> Path:
             f"cannot make the folder {path}: {error.strerror}. Name another with --out"
         ) from error
     return path
+
+
+def _run_name(chosen: settings.Scenario, asked: str) -> str:
+    """Name of a run's own folder: another name for whatever else is simulated, the same one for the same again."""
+    name = f"{chosen.name}-{chosen.seed}"
+    if asked in settings.shipped() and chosen == settings.load(asked).changed(seed=chosen.seed):
+        return name
+    text = jsonlib.dumps([asked, asdict(chosen)], sort_keys=True, default=str)
+    return f"{name}-{hashlib.blake2b(text.encode(), digest_size=3).hexdigest()}"
 
 
 def _newest_run() -> Path:

@@ -22,11 +22,39 @@ class Progress:
         """Show how far each begun task is, of ``planned`` in all."""
 
 
+#: Seconds between two lines of output that is not a terminal.
+LINE_S = 10.0
+
+
 class _Lines(Progress):
-    """One line a step, for output that is not a terminal."""
+    """One line a step and one now and then while arms are lived, for output that is not a terminal."""
+
+    def __init__(self) -> None:
+        self._began = self._last = time.monotonic()
+        self._at_first: float | None = None
 
     def say(self, text: str) -> None:
         print(text, file=sys.stderr, flush=True)
+
+    def tell(self, begun: list[Begun], planned: int) -> None:
+        now = time.monotonic()
+        lived = sum(day / days for _, day, days in begun)
+        if self._at_first is None:
+            self._began, self._at_first = now, lived
+        if now - self._last < LINE_S:
+            return
+        self._last = now
+        going = [f"{name}, day {day} of {days}" for name, day, days in begun if day < days]
+        left = _left(now - self._began, lived - self._at_first, planned - lived)
+        self.say("; ".join([f"Living: {lived:.1f} of {planned} arms", *going[:2], *left]))
+
+
+def _left(spent_s: float, lived: float, ahead: float) -> list[str]:
+    """About how long the rest takes, in words; nothing before anything was lived."""
+    if lived <= 0:
+        return []
+    left_s = spent_s * ahead / lived
+    return [f"about {left_s / 60:.0f} min left" if left_s >= 90 else f"about {left_s:.0f} s left"]
 
 
 class _Bar(Progress):
