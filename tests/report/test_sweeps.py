@@ -2,6 +2,7 @@
 
 import pytest
 
+from regulars.report import charts
 from regulars.report.sweeps import frequency, priors, turns
 
 LEVELS = (0.0, 2.0, 4.0, 6.0, 8.0)
@@ -127,3 +128,10 @@ def test_what_was_sent_stands_beside_what_was_allowed(totals):
     (curve,) = frequency(run, ["profit"])
     assert curve.levels == (1.0, 9.0)
     assert curve.sent == pytest.approx((1.2, 1.2), rel=0.01)
+
+
+def test_a_flat_curve_has_no_best_level_to_mark(totals):
+    (curve,) = frequency(_swept(totals, [[5.0] * len(LEVELS)] * 2), ["profit"])
+    assert curve.flat
+    chart = charts.frequency([curve], charts.HALF, "USD")
+    assert charts.svg(chart, "flat").startswith("<svg")

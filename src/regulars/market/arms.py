@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 from regulars.consumers import priors
@@ -48,6 +49,7 @@ def tasks(scenario: Scenario) -> list[Task]:
     SettingError
         when a policy of the user's own cannot be loaded, or two would have the same name.
     """
+    _own_name.cache_clear()  # the file may have been edited since the last run
     if scenario.mode == "market":
         market = Arm(
             "market",
@@ -71,6 +73,11 @@ def label(policy: str) -> str:
     """Short name of a policy: its own; for ``path.py:Name`` that of the class, ``Name`` when it has none."""
     if ":" not in policy:
         return policy
+    return _own_name(policy)
+
+
+@cache
+def _own_name(policy: str) -> str:
     own = policies.load(policy).name
     return policy.rsplit(":", 1)[-1] if own == policies.Policy.name else str(own)
 

@@ -32,7 +32,7 @@ _FITTED = (
 #: Figures of the check, in words, with the way they are written and the column without which they say nothing.
 _CHECKED = (
     ("trips_per_day", "shopping trips a day", "{:,.0f}", ""),
-    ("spend", "spent in the year", "{:,.0f}", ""),
+    ("spend", "spent over the span of the data", "{:,.0f}", ""),
     ("lines", "purchase lines", "{:,.0f}", ""),
     ("days_per_week_median", "shopping days a week, median household", "{:.2f}", ""),
     ("zero_weeks", "household-weeks without a trip", "{:.1%}", ""),

@@ -9,10 +9,10 @@ import os
 import signal
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import asdict
 from multiprocessing.sharedctypes import RawArray
 from pathlib import Path
@@ -80,13 +80,15 @@ def simulate(
     waiting = [number for number in range(len(work)) if number not in finished]
     lived = 0.0
     try:
-        for number, result in _live_all(
-            scenario, place, work, waiting, threads or os.cpu_count() or 1, progress
-        ):
-            finished[number] = result
-            lived += result.days * len(result.tally.trips)
-            if number in files:
-                outcome.save(result, files[number])
+        # Closed whatever happens, so that no worker outlives a stop between two arms.
+        with closing(
+            _live_all(scenario, place, work, waiting, threads or os.cpu_count() or 1, progress)
+        ) as stream:
+            for number, result in stream:
+                finished[number] = result
+                lived += result.days * len(result.tally.trips)
+                if number in files:
+                    outcome.save(result, files[number])
     except KeyboardInterrupt as stop:
         if not finished:
             raise KeyboardInterrupt(None) from stop
@@ -150,7 +152,7 @@ def _live_all(
     waiting: list[int],
     threads: int,
     progress: Progress | None,
-) -> Iterator[tuple[int, outcome.Outcome]]:
+) -> Generator[tuple[int, outcome.Outcome], None, None]:
     if not waiting:
         return
     small = town.sample(place, scenario.sweep.consumers, scenario.seed)

@@ -165,10 +165,17 @@ def verdicts(lived: Lived) -> str:
     if worst != best:
         text += f", {_per_100(lived, shares, worst, 'compelling')}"
     most = [max(senders, key=lambda p: shares[p][verdict]) for verdict in ("creepy", "annoying")]
-    text += (
-        f". {_name(lived, most[0])} is the creepiest ({rounded(shares[most[0]]['creepy'])}), "
-        f"{_name(lived, most[1])} the most annoying ({rounded(shares[most[1]]['annoying'])})"
-    )
+    worst_of = {
+        "the creepiest": (most[0], shares[most[0]]["creepy"]),
+        "the most annoying": (most[1], shares[most[1]]["annoying"]),
+    }
+    said = [
+        f"{_name(lived, player)} is {what} ({rounded(share)})"
+        for what, (player, share) in worst_of.items()
+        if share > 0 and len(senders) > 1
+    ]
+    if said:
+        text += f". {listed(said)}"
     return ". ".join(sentence(part).rstrip(".") for part in text.split(". ")) + "."
 
 

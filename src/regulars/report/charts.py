@@ -94,6 +94,8 @@ def frequency(curves: Sequence[Curve], width: int, currency: str) -> Drawing:
     ]
     bests = []
     for curve in curves:
+        if curve.flat:
+            continue
         at = curve.levels.index(curve.best)
         bests.append(
             {

@@ -274,8 +274,11 @@ class _Spoken:
 
 
 def _names(lived: Lived, player: Player, metric: str) -> str:
-    """The player, with those who are the same as it in every world."""
-    return wording.listed([label(each, lived.players) for each in lived.tied(player, metric)])
+    """The player, with those who are the same as it in every world; many are only counted."""
+    level = [label(each, lived.players) for each in lived.tied(player, metric)]
+    if len(level) > 3:
+        return f"{level[0]} and the {len(level) - 1} others that are level with it"
+    return wording.listed(level)
 
 
 def _default(lived: Lived) -> Player | None:
