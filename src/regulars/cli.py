@@ -1,4 +1,4 @@
-"""The command line: simulate, fit, diary, policies, report."""
+"""The command line: simulate, fit, diary, policies, report, targeting."""
 
 from __future__ import annotations
 
@@ -337,6 +337,60 @@ def report(
         print(jsonlib.dumps(summary(results), allow_nan=False))
     else:
         table.show(results)
+        print(f"\nPage: {written}")
+
+
+@app.command()
+def targeting(
+    source: Annotated[
+        str, typer.Argument(help="complete-journey, or your own purchases (CSV or Parquet).")
+    ] = "complete-journey",
+    people: Annotated[
+        Path | None,
+        typer.Option(
+            help="A table of your customers: who they are, one row each. complete-journey has its own."
+        ),
+    ] = None,
+    person: Annotated[str, typer.Option(help="The column of that table that names the customer.")] = "card",
+    seed: Annotated[int, typer.Option(min=0, help="Of the models and of the bootstrap.")] = 1,
+    columns: Columns = None,
+    products: Products = None,
+    date_format: DateFormat = None,
+    encoding: Encoding = None,
+    currency: Currency = None,
+    out: Annotated[Path, typer.Option(help="The page to write.")] = Path("targeting.html"),
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """What predicts your customers, what they buy or who they are; and what baskets give away about them.
+
+    [dim]regulars targeting
+    regulars targeting sales.csv --people customers.csv --person customer_id[/dim]
+    """
+    from regulars import targeting as study_of
+    from regulars.market import town
+    from regulars.report.progress import live_progress
+    from regulars.targeting import page, table
+
+    if source == town.COMPLETE_JOURNEY and people is not None:
+        raise SettingError("--people goes with a file of your own; complete-journey knows who its people are")
+    with live_progress(not (quiet or json)) as progress:
+        progress.say(f"Reading {source}")
+        panel, _ = town.read(
+            source,
+            columns=_pairs(columns, "--columns"),
+            products=products,
+            date_format=date_format,
+            encoding=encoding,
+            currency=currency,
+        )
+        known = study_of.from_file(people, panel, person) if people else study_of.of_panel(panel)
+        told = study_of.study(panel, known, seed, progress.say)
+    written = page.write(told, out)
+    if json:
+        print(jsonlib.dumps(told.as_dict(), allow_nan=False))
+    else:
+        table.show(told)
         print(f"\nPage: {written}")
 
 

@@ -80,7 +80,7 @@ def ranking(lived: Lived, metric: str, width: int, currency: str) -> Drawing:
     )
     axis = _money_axis(currency, width, lifted)
     layers = _intervals(means, worlds, y, _policy_colour(lived), axis, lifted, below=10)
-    return _finish(alt.layer(*layers), width, 34 * len(shown) + 44)
+    return finish(alt.layer(*layers), width, 34 * len(shown) + 44)
 
 
 def frequency(curves: Sequence[Curve], width: int, currency: str) -> Drawing:
@@ -137,7 +137,7 @@ def frequency(curves: Sequence[Curve], width: int, currency: str) -> Drawing:
     layers = [band, line, dot, halo.encode(x=x, y=y, text="best:N"), word]
     if low < 0 < high:
         layers.insert(0, _zero_rule(horizontal=True))
-    return _finish(
+    return finish(
         alt.layer(*layers, *_end_words(ends, last, (low, high), height, width, axis)), width, height
     )
 
@@ -179,7 +179,7 @@ def verdict_weeks(weekly: pl.DataFrame, width: int = SMALL) -> Drawing:
             order=alt.Order("place:Q"),
         )
     )
-    return _finish(chart, width, 150)
+    return finish(chart, width, 150)
 
 
 def reachable(
@@ -220,7 +220,7 @@ def reachable(
     data = _data(rows)
     band = data.mark_area(opacity=0.12, clip=True).encode(x=x, y=lower, y2="high:Q", color=colour)
     line = data.mark_line(strokeWidth=2.5).encode(x=x, y=y, color=colour)
-    return _finish(
+    return finish(
         alt.layer(band, line, *_end_words(ends, last, (low, 1.0), height, width, axis)), width, height
     )
 
@@ -265,7 +265,7 @@ def lost(rows: Sequence[tuple[str, str, float]], names: Sequence[str], width: in
         .mark_text(align="left", dx=6, fontSize=WORDS, color=colours.INK)
         .encode(x=alt.X("share:Q"), y=y, text="said:N")
     )
-    return _finish(alt.layer(bars, words), width, 32 * len(names) + 40)
+    return finish(alt.layer(bars, words), width, 32 * len(names) + 40)
 
 
 def lost_weeks(
@@ -302,7 +302,7 @@ def lost_weeks(
             color=alt.Color("reason:N", legend=None, scale=_colour_scale(colours.reasons(reasons))),
         )
     )
-    return _finish(chart, width, 150)
+    return finish(chart, width, 150)
 
 
 def priors(standings: Sequence[Standing], width: int, currency: str) -> Drawing:
@@ -337,7 +337,7 @@ def priors(standings: Sequence[Standing], width: int, currency: str) -> Drawing:
         offset = alt.YOffset("policy:N", sort=policies)
         layers[1:] = [layer.encode(yOffset=offset) for layer in layers[1:]]
     step = 32 if one else 16 * len(policies) + 8
-    return _finish(alt.layer(*layers), width, step * len(order) + 44)
+    return finish(alt.layer(*layers), width, step * len(order) + 44)
 
 
 def _intervals(
@@ -376,7 +376,7 @@ def _data(rows: Sequence[Mapping[str, Any]]) -> alt.Chart:
     return alt.Chart(alt.InlineData(values=[dict(row) for row in rows]))
 
 
-def _finish(chart: Any, width: int, height: int) -> Drawing:
+def finish(chart: Any, width: int, height: int) -> Drawing:
     """The chart in its outer size and in the page's hand."""
     words: dict[str, Any] = {
         "labelFont": FONT,

@@ -1,0 +1,80 @@
+"""How well a score tells apart those who did from those who did not, and how sure that is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from regulars.terms import F64, I64, U8
+
+RESAMPLES = 200
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A figure and the 95% interval of a bootstrap over customers."""
+
+    mean: float
+    low: float
+    high: float
+
+
+def auc(did: U8, score: F64, weight: F64 | None = None) -> float:
+    """Area under the ROC curve: the chance that one who did has a higher score than one who did not.
+
+    Parameters
+    ----------
+    did : (n,) 0 or 1
+    score : (n,)
+    weight : (n,) how often each row counts; once when left out
+
+    Ties count half. nan when all did or none did.
+    """
+    order = np.argsort(score, kind="stable")
+    w = np.ones(len(did)) if weight is None else weight[order]
+    yes, no = w * did[order], w * (1 - did[order])
+    starts = np.flatnonzero(np.r_[True, np.diff(score[order]) != 0])
+    yes, no = np.add.reduceat(yes, starts), np.add.reduceat(no, starts)
+    if not yes.sum() or not no.sum():
+        return float("nan")
+    below = np.cumsum(no) - no
+    return float((yes * (below + 0.5 * no)).sum() / (yes.sum() * no.sum()))
+
+
+def compare(
+    did: U8, scores: Mapping[str, F64], customer: I64, seed: int, differences: Mapping[str, tuple[str, str]]
+) -> tuple[dict[str, Estimate], dict[str, Estimate]]:
+    """AUC of each score and of pairs of them, with intervals over customers, the same resamples for all.
+
+    Parameters
+    ----------
+    did : (n,) 0 or 1
+    scores : (n,) each, by name
+    customer : (n,) whose row it is: a customer's rows are drawn together
+    differences : (minuend, subtrahend) by name
+
+    Returns
+    -------
+    estimates of each score, and of each difference
+    """
+    who, place = np.unique(customer, return_inverse=True)
+    rng = np.random.default_rng(seed)
+    point = {name: auc(did, score) for name, score in scores.items()}
+    drawn: dict[str, list[float]] = {name: [] for name in scores}
+    for _ in range(RESAMPLES):
+        times = np.bincount(rng.integers(0, len(who), len(who)), minlength=len(who)).astype(float)[place]
+        for name, score in scores.items():
+            drawn[name].append(auc(did, score, times))
+    column = {name: np.array(values) for name, values in drawn.items()}
+    gaps = {name: column[a] - column[b] for name, (a, b) in differences.items()}
+    return (
+        {name: _estimate(point[name], column[name]) for name in scores},
+        {name: _estimate(point[a] - point[b], gaps[name]) for name, (a, b) in differences.items()},
+    )
+
+
+def _estimate(mean: float, drawn: F64) -> Estimate:
+    low, high = np.nanquantile(drawn, [0.025, 0.975])
+    return Estimate(mean, float(low), float(high))

@@ -1,0 +1,136 @@
+"""What predicts customers, and what baskets give away."""
+
+from dataclasses import replace
+
+import numpy as np
+import polars as pl
+import pytest
+from sklearn.metrics import roc_auc_score
+
+from regulars import targeting
+from regulars.errors import BadInput, ShapeError, UnknownColumn
+from regulars.sources import complete_journey
+from regulars.targeting import history, page, scores, tasks
+
+
+@pytest.fixture(scope="module")
+def panel():
+    return complete_journey.load()
+
+
+@pytest.fixture(scope="module")
+def people(panel):
+    return targeting.of_panel(panel)
+
+
+def without(panel, days):
+    """The panel as it was known on the morning of a day."""
+    few = {name: getattr(panel, name).filter(pl.col("day") < days) for name in ("lines", "redemptions")}
+    return replace(panel, **few)
+
+
+def test_auc_is_that_of_the_textbook_with_ties_and_weights():
+    rng = np.random.default_rng(1)
+    did = (rng.random(500) < 0.3).astype(np.uint8)
+    score = np.round(rng.normal(size=500) + did, 1)
+    weight = rng.integers(0, 4, 500).astype(float)
+    assert scores.auc(did, score) == pytest.approx(roc_auc_score(did, score))
+    assert scores.auc(did, score, weight) == pytest.approx(roc_auc_score(did, score, sample_weight=weight))
+    assert np.isnan(scores.auc(np.ones(3, np.uint8), score[:3]))
+
+
+def test_an_interval_covers_customers_not_rows():
+    rng = np.random.default_rng(2)
+    score = rng.normal(size=200)
+    did = (rng.random(200) < 1 / (1 + np.exp(-score))).astype(np.uint8)
+    once, _ = scores.compare(did, {"s": score}, np.arange(200), 1, {})
+    ten_each = [np.repeat(column, 10) for column in (did, score, np.arange(200))]
+    tenfold, _ = scores.compare(ten_each[0], {"s": ten_each[1]}, ten_each[2], 1, {})
+    assert tenfold["s"].high - tenfold["s"].low == pytest.approx(once["s"].high - once["s"].low, rel=0.3)
+
+
+def test_nothing_of_the_record_is_later_than_its_morning(panel, people):
+    morning = 150
+    whole = history.general(panel, history.by_day(panel), people.household, morning)
+    then = without(panel, morning)
+    known = history.general(then, history.by_day(then), people.household, morning)
+    assert np.array_equal(whole, known, equal_nan=True)
+    campaign = panel.campaigns.filter(pl.col("first_day") > 100).row(0, named=True)
+    then = without(panel, campaign["first_day"])
+    assert np.array_equal(
+        tasks._about_campaign(panel, campaign, people.household),
+        tasks._about_campaign(then, campaign, people.household),
+        equal_nan=True,
+    )
+
+
+def test_codes_follow_the_order_of_the_values(panel, people):
+    column = people.names.index("income")
+    told = panel.households[people.household]["income"].to_list()
+    code = dict(zip(told, people.codes[:, column], strict=True))
+    assert code["Under 15K"] < code["15-24K"] < code["75-99K"] < code["100-124K"] < code["250K+"]
+    assert people.traits["age 55 or older"].sum() == sum(
+        age in ("55-64", "65+") for age in panel.households[people.household]["age"]
+    )
+
+
+def test_baskets_give_age_away_and_noise_gives_nothing(panel, people):
+    rng = np.random.default_rng(3)
+    noise = (rng.random(len(people.household)) < 0.3).astype(np.float32)
+    asked = replace(people, traits={"age": people.traits["age 55 or older"], "noise": noise})
+    found = {each.trait: each.score for each in tasks.inferences(panel, asked, 1, lambda _: None)}
+    assert 0.78 < found["age"].mean < 0.92
+    assert found["noise"].low < 0.5 < found["noise"].high
+
+
+@pytest.mark.slow
+def test_purchases_beat_demographics_and_the_same_seed_says_the_same(panel, people):
+    told = tasks.redemption(panel, people, 1)
+    assert told == tasks.redemption(panel, people, 1)
+    gap, extra = told.differences.values()
+    assert 0.05 < gap.mean < 0.15
+    assert gap.low > 0
+    assert extra.mean < 0.01
+    assert told.rows > 2000
+
+
+def own_people(tmp_path, text):
+    path = tmp_path / "people.csv"
+    path.write_text(text)
+    return path
+
+
+def test_a_table_of_people_is_joined_by_the_customers_name(panel, tmp_path):
+    ids = panel.households["household_id"][:200].to_list()
+    rows = "\n".join(f"{who},{'yes' if k % 3 else 'no'}" for k, who in enumerate(ids))
+    people = targeting.from_file(own_people(tmp_path, f"customer,pet\n{rows}\n"), panel, "customer")
+    assert people.household.tolist() == list(range(200))
+    assert set(people.traits) == {"pet yes", "pet no"}
+    assert people.traits["pet yes"][:4].tolist() == [0, 1, 1, 0]
+
+
+@pytest.mark.parametrize(
+    ("text", "error", "words"),
+    [
+        ("id,age\n1,30\n", UnknownColumn, "--person"),
+        ("card,age\n1,30\n1,31\n", BadInput, "row 3, card: '1' cannot be used. Give each customer one row"),
+        ("card,age\nnobody,30\n", BadInput, "in the purchases"),
+        ("card\n1\n", BadInput, "add a column"),
+    ],
+)
+def test_a_table_that_cannot_be_used_says_why(panel, tmp_path, text, error, words):
+    with pytest.raises(error, match=words):
+        targeting.from_file(own_people(tmp_path, text), panel)
+
+
+def test_too_few_people_are_refused(panel, people):
+    few = replace(people, household=people.household[:10], codes=people.codes[:10], traits={})
+    with pytest.raises(ShapeError, match="10 customers told who they are"):
+        targeting.study(panel, few)
+
+
+def test_the_page_says_what_cannot_be_told(people):
+    told = targeting.Targeting("own", 900, 801, 1, None, None, (), ("redemption: no campaigns",))
+    text = page.render(told)
+    assert "What these data cannot tell" in text and "redemption: no campaigns" in text
+    assert "<script" not in text and "http://" not in text and "https://" not in text
