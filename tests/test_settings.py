@@ -5,7 +5,7 @@ from regulars.errors import SettingError
 
 
 def test_the_shipped_scenarios_load():
-    assert settings.shipped() == ("main-street", "one-chain")
+    assert settings.shipped() == ("main-street", "one-chain", "sensitivity")
     assert settings.load("one-chain").mode == "arms"
     assert len(settings.load("main-street").retailers) == 4
 

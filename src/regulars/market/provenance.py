@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from regulars import draws
 from regulars.consumers import priors
 from regulars.retail.catalog import Catalog
+from regulars.settings import Scenario
 from regulars.shelf import Shelf
 
 #: Columns of a population, in the words of a report; a line is shown when its columns were fitted or calibrated.
@@ -83,6 +85,19 @@ def checked(about: Mapping[str, Any]) -> list[str]:
         for name, words, form, column in _CHECKED
         if name in real and name in simulated and column not in untold
     ]
+
+
+def drawn(scenario: Scenario) -> dict[str, list[float]]:
+    """What each world of a scenario drew from each prior that is not pinned, world by world."""
+    worlds = [
+        priors.draw_world(draws.stream(scenario.seed, world), scenario.priors)._asdict()
+        for world in range(scenario.worlds)
+    ]
+    return {
+        prior.name: [float(f"{world[prior.name]:.6g}") for world in worlds]
+        for prior in priors.PRIORS
+        if prior.kind != "fixed" and prior.name not in scenario.priors
+    }
 
 
 def assumed() -> list[tuple[str, str, str, float, float]]:

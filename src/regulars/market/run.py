@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from regulars.errors import RegularsError, SettingError
-from regulars.market import arms, day, outcome, shops, town
+from regulars.market import arms, day, outcome, provenance, shops, town
 from regulars.report.results import Results
 from regulars.settings import Scenario
 
@@ -140,6 +140,7 @@ def _results(
         "finished": len(done),
         "planned": len(work),
         "kept": kept,
+        "drawn": provenance.drawn(scenario),
         "sweep_consumers": scenario.sweep.consumers or len(place.habits.consumer),
     }
     return outcome.collect(scenario, place, done, about)

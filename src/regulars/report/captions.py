@@ -9,6 +9,7 @@ import polars as pl
 
 from regulars.report.estimates import VERDICTS, Interval, Lived, Player, label, verdict_shares
 from regulars.report.permission import UNSAID, Loss
+from regulars.report.sensitivity import Sensitivity
 from regulars.report.sweeps import Curve, Side, Standing, turns
 from regulars.report.wording import holds, listed, money, percent, rounded, sentence
 
@@ -323,3 +324,31 @@ def moves(table: pl.DataFrame) -> str:
         f"{loser} lost the most customers, {n / worlds:.0f} a world, {went.format(rounded(share))}, "
         f"most often because {because(reason)}"
     )
+
+
+def sensitivity(found: Sequence[Sensitivity]) -> str:
+    """In how many worlds the reference leads, and which priors that hangs on."""
+    parts = []
+    for each in found:
+        by = NAMES.get(each.metric, each.metric)
+        out = [mover.prior for mover in each.movers if mover.stands_out]
+        hangs = (
+            f"its lead hangs most on {listed(out[:3])}" if out else "no prior moves its lead beyond chance"
+        )
+        parts.append(
+            sentence(
+                f"by {by}, {each.reference} leads in {percent(each.leads)} of {each.worlds} worlds, "
+                f"ahead of the best other policy by {100 * each.relative:.1f}% on average; {hangs}"
+            )
+        )
+    return " ".join(parts)
+
+
+def sensitivity_words(each: Sensitivity) -> str:
+    """Every prior shown, in words."""
+    rows = [
+        f"{mover.prior}: leads in {percent(mover.leads_low)} of worlds where it is low, "
+        f"{percent(mover.leads_high)} where it is high"
+        for mover in each.shown()
+    ]
+    return sentence("; ".join(rows))

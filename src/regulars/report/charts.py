@@ -15,6 +15,7 @@ import polars as pl
 
 from regulars.report import colours
 from regulars.report.estimates import VERDICTS, Interval, Lived, Player, label
+from regulars.report.sensitivity import Sensitivity
 from regulars.report.sweeps import Curve, Standing
 from regulars.report.wording import SYMBOLS, rounded
 
@@ -223,6 +224,40 @@ def reachable(
     return finish(
         alt.layer(band, line, *_end_words(ends, last, (low, 1.0), height, width, axis)), width, height
     )
+
+
+def sensitivity(found: Sensitivity, width: int, currency: str) -> Drawing:
+    """The lead where each prior is low (hollow) and where it is high (full), the strongest prior first."""
+    import altair as alt
+
+    rows: list[dict[str, Any]] = [
+        {"name": mover.prior, "side": side, "mean": e.mean, "low": e.low, "high": e.high, "place": place}
+        for mover in found.shown()
+        for side, e, place in (("low", mover.low, -5), ("high", mover.high, 5))
+    ]
+    names = [mover.prior for mover in found.shown()]
+    y = alt.Y("name:N", sort=names, title=None, axis=alt.Axis(ticks=False, domain=False, labelPadding=8))
+    domain = _domain(
+        [row["mean"] for row in rows] + [0.0], [row[end] for row in rows for end in ("low", "high")]
+    )
+    scale = alt.Scale(domain=list(domain), nice=False, zero=False)
+    axis = _money_axis(currency, width, True)
+    x, low = (alt.X(f"{name}:Q", title=None, scale=scale, axis=axis) for name in ("mean", "low"))
+    layers: list[Any] = [_zero_rule()]
+    for side, offset, fill in (("low", -5, "white"), ("high", 5, colours.POLICIES["considerate"])):
+        data = _data([row for row in rows if row["side"] == side])
+        ink = colours.POLICIES["considerate"]
+        layers.append(
+            data.mark_rule(strokeWidth=2, color=ink, yOffset=offset, clip=True).encode(
+                x=low, x2="high:Q", y=y
+            )
+        )
+        layers.append(
+            data.mark_point(
+                filled=True, size=70, opacity=1, fill=fill, stroke=ink, strokeWidth=2, yOffset=offset
+            ).encode(x=x, y=y)
+        )
+    return finish(alt.layer(*layers), width, 34 * len(names) + 44)
 
 
 def lost(rows: Sequence[tuple[str, str, float]], names: Sequence[str], width: int) -> Drawing:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from regulars.report import wording
 from regulars.report.estimates import Difference, Lived, Player, Run, label
+from regulars.report.sensitivity import sensitivity
 from regulars.report.sweeps import REFERENCE, Standing, frequency, is_number, priors, turns
 
 #: Fewer worlds than this and an interval is mostly the width of Student's t.
@@ -137,7 +138,25 @@ def _prior_warnings(run: Run) -> list[str]:
             found.setdefault((prior, sentence), []).append(_measure(run, metric))
     lived = max((row.ahead.interval.worlds for row in swept), default=0)
     few = f", in the {lived} worlds swept" if 1 < lived < _worlds(Lived(run)) else ""
-    return [f"{sentence} (by {wording.listed(by)}{few})" for (_, sentence), by in found.items()]
+    turned = [f"{sentence} (by {wording.listed(by)}{few})" for (_, sentence), by in found.items()]
+    return turned + _drawn_warnings(run)
+
+
+def _drawn_warnings(run: Run) -> list[str]:
+    """Priors with which the default policy leads in most worlds on one side, and in few on the other."""
+    found = []
+    for metric in ("profit", "profit_and_base"):
+        each = sensitivity(run, metric)
+        for mover in each.movers if each else ():
+            least, most = sorted((mover.leads_low, mover.leads_high))
+            if each and mover.stands_out and least < 0.5 < most:
+                sides = {mover.leads_low: "low", mover.leads_high: "high"}
+                found.append(
+                    f"by {_measure(run, metric)}, that {each.reference} leads hangs on {mover.prior}: it leads in "
+                    f"{wording.percent(most)} of the worlds where that is {sides[most]}, in "
+                    f"{wording.percent(least)} where it is {sides[least]}"
+                )
+    return found
 
 
 def _worlds(lived: Lived) -> int:

@@ -18,6 +18,7 @@ from regulars.report import captions, charts, colours, permission, sweeps, table
 from regulars.report.estimates import VERDICTS, Lived, Player, label, verdict_shares
 from regulars.report.findings import headline, warnings
 from regulars.report.results import Results
+from regulars.report.sensitivity import Sensitivity, sensitivity
 
 #: Diaries shown side by side, the first of these that the run has.
 DIARIES = ("considerate", "harvest", "blast", "purchases", "history", "demographics", "silence")
@@ -151,6 +152,7 @@ def _context(results: Results) -> dict[str, Any]:
         "reachable": _reachable(results, lived, found),
         "lost": _lost(results, lived, found),
         "priors": _priors(results, currency),
+        "sensitivity": _sensitivity(results, currency),
         "meanings": _meanings(about),
         "moves": _moves(results),
         "arms": chosen,
@@ -317,6 +319,20 @@ def _priors(results: Results, currency: str) -> Figure | None:
         legend=colours.policies(rivals) if len(rivals) > 1 else {},
         reference=standings[0].reference,
     )
+
+
+def _sensitivity(results: Results, currency: str) -> Figure | None:
+    found = [each for metric in captions.NAMES if (each := sensitivity(results, metric))]
+    panels = []
+    for each in found:
+
+        def chart(width: int, each: Sensitivity = each) -> Any:
+            return charts.sensitivity(each, width, currency)
+
+        drawn = _both(f"sensitivity-{each.metric}", chart, charts.HALF)
+        title = f"Lead by {captions.NAMES[each.metric]}"
+        panels.append(Panel(captions.sensitivity_words(each), **drawn, title=title))
+    return Figure(captions.sensitivity(found), tuple(panels)) if panels else None
 
 
 def _meanings(about: Mapping[str, Any]) -> dict[str, str]:
