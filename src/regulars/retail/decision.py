@@ -265,11 +265,13 @@ def lowest_channel(bits):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def put_offer(out, m, k, today, channel, category, basis, reason, scopes, copy):
+def put_offer(out, m, k, today, copy, channel, category, why):
     """Write row ``m``: the offer that stands in a category, to view row ``k``. Scores and odds follow.
 
-    Callers cast to int64: each other type, constants among them, would be compiled anew.
+    ``why`` is (basis, reason, scopes). Callers cast to int64: each other type, constants among them, would be
+    compiled anew.
     """
+    basis, reason, scopes = why
     out.customer[m] = k
     out.channel[m] = channel
     out.action[m] = _OFFER
@@ -293,7 +295,7 @@ def put_offer(out, m, k, today, channel, category, basis, reason, scopes, copy):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def put_option(out, m, view, k, channel, option, copy):
+def put_option(out, m, k, view, copy, channel, option):
     """Write row ``m``: an option, which needs no data and leaves none."""
     out.customer[m] = k
     out.channel[m] = channel
@@ -318,8 +320,12 @@ def put_option(out, m, view, k, channel, option, copy):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def put_grounds(out, m, view, k, relevance, due, wish, score, copy, ahead):
-    """Write what row ``m`` rests on, and its features."""
+def put_grounds(out, m, k, view, copy, ahead, grounds):
+    """Write what row ``m`` rests on, (relevance, due, wish, score) as float64, and its features.
+
+    ``ahead`` messages go to her before it today.
+    """
+    relevance, due, wish, score = grounds
     out.relevance[m] = relevance
     out.score[m] = score
     x = out.features[m]
@@ -355,31 +361,11 @@ def _propose(out, view, today, who, category, score, relevance, propensity, basi
         channel = lowest_channel(channels)
         if today.offer[c] < 0 or channel < 0 or ahead >= view.room[k]:
             continue
-        put_offer(
-            out,
-            m,
-            k,
-            today,
-            np.int64(channel),
-            np.int64(c),
-            np.int64(basis),
-            np.int64(reason),
-            np.int64(scopes),
-            copy,
-        )
+        why = (np.int64(basis), np.int64(reason), np.int64(scopes))
+        put_offer(out, m, k, today, copy, np.int64(channel), np.int64(c), why)
         out.propensity[m] = propensity[j]
-        put_grounds(
-            out,
-            m,
-            view,
-            k,
-            np.float64(relevance[j]),
-            np.float64(0.0),
-            np.float64(0.0),
-            np.float64(score[j]),
-            copy,
-            np.int64(ahead),
-        )
+        grounds = (np.float64(relevance[j]), np.float64(0.0), np.float64(0.0), np.float64(score[j]))
+        put_grounds(out, m, k, view, copy, np.int64(ahead), grounds)
         channels &= 255 ^ (1 << channel)
         ahead += 1
         m += 1

@@ -88,30 +88,15 @@ def _decide(out, view, today, deck, turn, slots, copy):
             channel = lowest_channel(channels)
             if channel < 0 or holds(view.unlike_category, view.unlike_until, k, c, view.day):
                 continue
-            put_offer(
-                out,
-                m,
-                k,
-                today,
-                np.int64(channel),
-                np.int64(c),
-                np.int64(_BASIS),
-                np.int64(_REASON),
-                np.int64(0),
-                copy,
-            )
-            put_grounds(
-                out,
-                m,
-                view,
-                k,
+            why = (np.int64(_BASIS), np.int64(_REASON), np.int64(0))
+            put_offer(out, m, k, today, copy, np.int64(channel), np.int64(c), why)
+            grounds = (
                 np.float64(min(0.9, today.popular[c])),
                 np.float64(0.0),
                 np.float64(0.0),
                 np.float64(today.margin[c]),
-                copy,
-                np.int64(ahead),
             )
+            put_grounds(out, m, k, view, copy, np.int64(ahead), grounds)
             channels &= 255 ^ (1 << channel)
             ahead += 1
             m += 1

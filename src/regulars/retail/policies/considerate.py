@@ -384,33 +384,13 @@ def _decide(out, view, today, weights, key, slots, steps, copy):
                 basis, reason, scopes = _BOUGHT, _DUE if due >= 0.5 else _FAVOURITE, _PURCHASES_BIT
             if wish:
                 basis, reason, scopes = _TOLD, _WISHED, scopes | _STATED_BIT
-            put_offer(
-                out,
-                m,
-                k,
-                today,
-                np.int64(lowest_channel(channels)),
-                np.int64(c),
-                np.int64(basis),
-                np.int64(reason),
-                np.int64(scopes),
-                copy,
-            )
+            why = (np.int64(basis), np.int64(reason), np.int64(scopes))
+            put_offer(out, m, k, today, copy, np.int64(lowest_channel(channels)), np.int64(c), why)
             out.propensity[m] = propensity
             out.interval[m] = interval
             out.elapsed[m] = elapsed
-            put_grounds(
-                out,
-                m,
-                view,
-                k,
-                np.float64(chance),
-                np.float64(due),
-                np.float64(wish),
-                np.float64(value[pick]),
-                copy,
-                np.int64(ahead),
-            )
+            grounds = (np.float64(chance), np.float64(due), np.float64(wish), np.float64(value[pick]))
+            put_grounds(out, m, k, view, copy, np.int64(ahead), grounds)
             if ahead == 0 and asking and day - view.last_ask[k] >= steps[4]:
                 out.asks[m] = _STATED
                 out.exchange[m] = steps[5]
@@ -419,19 +399,9 @@ def _decide(out, view, today, weights, key, slots, steps, copy):
             ahead += 1
             m += 1
         if ahead == 0 and steps[6] > 0 and view.day - view.last_contact[k] >= steps[6]:
-            put_option(out, m, view, k, lowest_channel(channels), _IDEAS, copy)
-            put_grounds(
-                out,
-                m,
-                view,
-                k,
-                np.float64(_OPTION_RELEVANCE),
-                np.float64(0.0),
-                np.float64(0.0),
-                np.float64(0.0),
-                copy,
-                np.int64(0),
-            )
+            put_option(out, m, k, view, copy, lowest_channel(channels), _IDEAS)
+            grounds = (np.float64(_OPTION_RELEVANCE), np.float64(0.0), np.float64(0.0), np.float64(0.0))
+            put_grounds(out, m, k, view, copy, np.int64(0), grounds)
             if asking and day - view.last_ask[k] >= steps[4]:
                 out.asks[m] = _STATED
                 out.exchange[m] = steps[5]

@@ -103,30 +103,10 @@ def _decide(out, view, today, slots, repeat_days, copy):
             basis, reason, scopes = _NOTHING, _POPULAR, 0
             if cell >= 0:
                 basis, reason, scopes = _TOLD, _LIKE_HER, _DEMOGRAPHICS
-            put_offer(
-                out,
-                m,
-                k,
-                today,
-                np.int64(channel),
-                np.int64(best),
-                np.int64(basis),
-                np.int64(reason),
-                np.int64(scopes),
-                copy,
-            )
-            put_grounds(
-                out,
-                m,
-                view,
-                k,
-                np.float64(min(0.9, score)),
-                np.float64(0.0),
-                np.float64(0.0),
-                np.float64(score),
-                copy,
-                np.int64(ahead),
-            )
+            why = (np.int64(basis), np.int64(reason), np.int64(scopes))
+            put_offer(out, m, k, today, copy, np.int64(channel), np.int64(best), why)
+            grounds = (np.float64(min(0.9, score)), np.float64(0.0), np.float64(0.0), np.float64(score))
+            put_grounds(out, m, k, view, copy, np.int64(ahead), grounds)
             other = best
             channels &= 255 ^ (1 << channel)
             m += 1

@@ -177,32 +177,12 @@ def _decide(out, view, today, slots, repeat_days, sure, copy):
                 basis, reason = _GUESSED, _INFERRED
             else:
                 basis, reason = _NOTHING, _POPULAR
-            put_offer(
-                out,
-                m,
-                k,
-                today,
-                np.int64(channel),
-                np.int64(best),
-                np.int64(basis),
-                np.int64(reason),
-                np.int64(_ALL),
-                copy,
-            )
+            why = (np.int64(basis), np.int64(reason), np.int64(_ALL))
+            put_offer(out, m, k, today, copy, np.int64(channel), np.int64(best), why)
             out.interval[m] = interval
             out.elapsed[m] = elapsed
-            put_grounds(
-                out,
-                m,
-                view,
-                k,
-                np.float64(sigmoid(odds)),
-                np.float64(due),
-                np.float64(wished),
-                np.float64(odds),
-                copy,
-                np.int64(ahead),
-            )
+            grounds = (np.float64(sigmoid(odds)), np.float64(due), np.float64(wished), np.float64(odds))
+            put_grounds(out, m, k, view, copy, np.int64(ahead), grounds)
             other = best
             channels &= 255 ^ (1 << channel)
             m += 1

@@ -137,33 +137,13 @@ def _decide(out, view, today, order, customer, offer, category, last_day, saving
         ahead = ahead + 1 if m > 0 and out.customer[m - 1] == k else 0
         if ahead >= view.room[k]:
             continue
-        put_offer(
-            out,
-            m,
-            k,
-            today,
-            np.int64(_MAIL),
-            np.int64(max(category[j], 0)),
-            np.int64(_BASIS),
-            np.int64(_CAMPAIGN),
-            np.int64(0),
-            copy,
-        )
+        why = (np.int64(_BASIS), np.int64(_CAMPAIGN), np.int64(0))
+        put_offer(out, m, k, today, copy, np.int64(_MAIL), np.int64(max(category[j], 0)), why)
         out.offer[m] = offer[j]
         out.category[m] = category[j]
         out.saving[m] = saving[j]
         out.last_day[m] = last_day[j]
-        put_grounds(
-            out,
-            m,
-            view,
-            k,
-            np.float64(0.1),
-            np.float64(0.0),
-            np.float64(0.0),
-            np.float64(0.0),
-            copy,
-            np.int64(ahead),
-        )
+        grounds = (np.float64(0.1), np.float64(0.0), np.float64(0.0), np.float64(0.0))
+        put_grounds(out, m, k, view, copy, np.int64(ahead), grounds)
         m += 1
     return m

@@ -111,34 +111,19 @@ def _decide(out, view, today, slots, repeat_days, copy):
                 interval, elapsed = rhythm(
                     bought[k, best], view.first_day[k, best], last_day[k, best], day, today.interval[best]
                 )
-                put_offer(
-                    out,
-                    m,
-                    k,
-                    today,
-                    np.int64(channel),
-                    np.int64(best),
-                    np.int64(_BOUGHT),
-                    np.int64(_FAVOURITE),
-                    np.int64(_PURCHASES),
-                    copy,
-                )
+                why = (np.int64(_BOUGHT), np.int64(_FAVOURITE), np.int64(_PURCHASES))
+                put_offer(out, m, k, today, copy, np.int64(channel), np.int64(best), why)
                 out.interval[m] = interval
                 out.elapsed[m] = elapsed
                 # How much she likes it; whether she needs it now is not asked.
                 due = due_of(interval, elapsed)
-                put_grounds(
-                    out,
-                    m,
-                    view,
-                    k,
+                grounds = (
                     np.float64(min(0.9, 0.2 * score)),
                     np.float64(due),
                     np.float64(0.0),
                     np.float64(score),
-                    copy,
-                    np.int64(ahead),
                 )
+                put_grounds(out, m, k, view, copy, np.int64(ahead), grounds)
             else:
                 for c in today.order:
                     known = c == other or holds(heard, heard_day, k, c, day - repeat_days + 1)
@@ -147,30 +132,15 @@ def _decide(out, view, today, slots, repeat_days, copy):
                         break
                 if best < 0:
                     break
-                put_offer(
-                    out,
-                    m,
-                    k,
-                    today,
-                    np.int64(channel),
-                    np.int64(best),
-                    np.int64(_NOTHING),
-                    np.int64(_POPULAR),
-                    np.int64(0),
-                    copy,
-                )
-                put_grounds(
-                    out,
-                    m,
-                    view,
-                    k,
+                why = (np.int64(_NOTHING), np.int64(_POPULAR), np.int64(0))
+                put_offer(out, m, k, today, copy, np.int64(channel), np.int64(best), why)
+                grounds = (
                     np.float64(min(0.9, today.popular[best])),
                     np.float64(0.0),
                     np.float64(0.0),
                     np.float64(0.0),
-                    copy,
-                    np.int64(ahead),
                 )
+                put_grounds(out, m, k, view, copy, np.int64(ahead), grounds)
             other = best
             channels &= 255 ^ (1 << channel)
             m += 1
