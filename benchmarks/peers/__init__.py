@@ -1,0 +1,1 @@
+"""Published methods, written as their authors describe them, beside which ours are measured."""
