@@ -38,13 +38,20 @@ SETTINGS = {
 
 
 def fit(features: np.ndarray, found: Cases, sizes: np.ndarray, seed: int, rounds: int):
-    """Trees for the label bought / items in the basket, which is what recall counts."""
+    """Two sets of trees: one for bought / items in the basket, which is what recall counts, one for bought."""
     import lightgbm
 
-    label = found.bought / np.repeat(sizes, np.diff(found.ptr))
+    soft = found.bought / np.repeat(sizes, np.diff(found.ptr))
     # One thread: trees that are grown by several differ in their last bits, and wait for each other.
     settings = {**SETTINGS, "seed": seed, "num_threads": 1}
-    return lightgbm.train(settings, lightgbm.Dataset(features, label), rounds)
+    return [
+        lightgbm.train(settings, lightgbm.Dataset(features, label), rounds) for label in (soft, found.bought)
+    ]
+
+
+def score(trees: list, features: np.ndarray) -> np.ndarray:
+    """Sum of their log-odds."""
+    return np.sum([each.predict(features, raw_score=True, num_threads=1) for each in trees], axis=0)
 
 
 def thinned(found: Cases, share: float, seed: int) -> Cases:

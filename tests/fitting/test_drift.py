@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from regulars.errors import ShapeError
-from regulars.fitting.drift import fit_drift, foretell
+from regulars.fitting.drift import GRID, fit_drift, foretell
 
 
 def _lived(rng: np.random.Generator, households: int, weeks: int, spread: float) -> np.ndarray:
@@ -24,9 +24,9 @@ def test_the_drift_that_was_lived_is_found():
 
 
 def test_the_forecast_is_right_on_average_and_beats_the_last_quarter():
-    days = _lived(np.random.default_rng(2), 900, 52, 0.7)
+    days = _lived(np.random.default_rng(2), 600, 52, 0.7)
     past, future = days[:, :39], days[:, 39:].sum(1)
-    forecast = foretell(fit_drift(past), 13)
+    forecast = foretell(fit_drift(past, GRID[2:4]), 13)
     assert abs(forecast.mean.mean() / future.mean() - 1) < 0.06
     quarter = np.abs(past[:, -13:].sum(1) - future).mean()
     assert np.abs(forecast.median - future).mean() < 0.97 * quarter
@@ -39,7 +39,7 @@ def test_a_household_that_stopped_is_expected_less_than_one_that_goes_on():
     days[0, :13] = 4
     days[1] = 2
     crowd = _lived(np.random.default_rng(3), 200, 26, 0.6)
-    forecast = foretell(fit_drift(np.vstack([days, crowd])), 13)
+    forecast = foretell(fit_drift(np.vstack([days, crowd]), GRID[2:4]), 13)
     assert forecast.mean[0] < 0.5 * forecast.mean[1]
     assert np.all(forecast.median <= forecast.mean + 1)
 

@@ -4,6 +4,7 @@ In week t household i shops on a Binomial(7, 1 - exp(-r / 7)) number of days, wi
 usual for it never changes; how far away from it it is follows an AR(1) with stationary deviation ``spread`` and
 ``persistence`` from one week to the next. The spread of the usual rates over households is whatever fits best
 (empirical Bayes, by EM on a grid), so the posterior of a household is exact on the grid: no simulation.
+Figures are in ``docs/next-need.md``.
 """
 
 from __future__ import annotations

@@ -69,6 +69,11 @@ class NeedWeights:
 
 FEATURES = tuple(weight.name for weight in fields(NeedWeights))
 
+#: Fitted to The Complete Journey, household-days without fuel, by ``benchmarks/next_basket.py``.
+PRODUCT = NeedWeights(0.225, 0.299, 0.531, 0.827, 0.508, 0.297, 0.106, 1.820, -1.024, 0.145, 0.145, 0.138)
+TYPE = NeedWeights(0.371, 0.348, 0.611, 0.986, 0.744, 0.242, -0.025, 1.551, -0.761, 0.153, 0.041, 0.216)
+CATEGORY = NeedWeights(0.457, 0.415, 0.644, 1.026, 0.990, 0.164, -0.035, 1.052, -0.430, 0.058, 0.0, 0.283)
+
 
 class Purchases(NamedTuple):
     """What N customers bought, each customer's baskets in order of time: B baskets, L items in them."""
