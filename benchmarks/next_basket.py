@@ -285,9 +285,7 @@ def main() -> None:
     parser.add_argument(
         "--seed", type=int, default=0, help="of the households for tuning and of the intervals"
     )
-    parser.add_argument(
-        "--no-boosted", action="store_true", help="leave the boosted model out; three times as fast"
-    )
+    parser.add_argument("--no-boosted", action="store_true", help="leave the boosted model out")
     parser.add_argument("--only", choices=["taiw", *LEVELS], help="one protocol or level")
     options = parser.parse_args()
     with_boosted = not options.no_boosted
