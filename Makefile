@@ -18,7 +18,7 @@ endif
 RUN := .venv/.installed-run
 DEV := .venv/.installed-dev
 
-.PHONY: help simulate fit test check format bench soak docs clean
+.PHONY: help simulate fit targeting test check format bench soak docs clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,6 +38,9 @@ simulate: $(RUN) ## rehearse policies on the default world; ARGS="--help" shows 
 
 fit: $(RUN) ## fit a population to real purchases; ARGS="--help" shows the options
 	$(BIN)/regulars fit $(ARGS)
+
+targeting: $(DEV) ## what predicts customers, and what their baskets give away
+	$(BIN)/regulars targeting $(ARGS)
 
 test: $(DEV) ## run every test; WORKERS=2, ARGS go to pytest
 	$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
