@@ -1,4 +1,4 @@
-"""The command line: simulate, fit, diary, policies, report, targeting."""
+"""The command line: simulate, fit, diary, fidelity, policies, report, targeting."""
 
 from __future__ import annotations
 
@@ -294,6 +294,47 @@ def diary(
         print(jsonlib.dumps(told.as_dict(), allow_nan=False, default=str))
     else:
         told.show()
+
+
+@app.command()
+def fidelity(
+    source: Annotated[
+        str, typer.Argument(help="complete-journey, or your purchases as CSV or Parquet.")
+    ] = "complete-journey",
+    worlds: Annotated[int, typer.Option(min=1, max=100, help="Simulated years, each with its own luck.")] = 4,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same figures.")] = 1,
+    holdout: Annotated[str, typer.Option(help="Weeks that a second fit does not see, such as 40-52.")] = "",
+    consumers: Annotated[
+        int, typer.Option(min=0, help="How many live the rows about mail frequency, 0 for all.")
+    ] = 600,
+    columns: Columns = None,
+    products: Products = None,
+    date_format: DateFormat = None,
+    out: Annotated[Path, typer.Option(help="The page to write.")] = Path("runs/fidelity.html"),
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """How like the real panel a simulated one lives: twenty rows, campaigns sent again, a two-sample test."""
+    from regulars import fidelity as scorecard
+    from regulars.report import fidelity as page
+    from regulars.report.progress import live_progress
+
+    _folder(out.parent)
+    with live_progress(not (quiet or json)) as progress:
+        found = scorecard.measure(
+            source,
+            scorecard.Settings(worlds, seed, holdout, consumers),
+            columns=_pairs(columns, "--columns") or None,
+            products=products.resolve() if products else None,
+            date_format=date_format,
+            say=progress.say,
+        )
+        written = page.write(found, out)
+    if json:
+        print(jsonlib.dumps(found, allow_nan=False))
+    else:
+        page.show(found)
+        print(f"\nPage: {written}")
 
 
 @app.command()

@@ -2,8 +2,7 @@
 
 Kernels of this file and what they take::
 
-    aisle = Aisle(shelf, explore_tables(shelf, demand.response), offers, eligible_share(offers, shelf),
-    price_level) n_lines = fill_baskets(today, town, aisle, shoppers, n, lines) product = substitute(today,
+    aisle = aisle_of(shelf, demand, offers, price_level) n_lines = fill_baskets(today, town, aisle, shoppers, n, lines) product = substitute(today,
     town, aisle, out, lines, k)
 
 A basket has an intended size ``s``. Each category of her rows comes with the hazard
@@ -39,6 +38,9 @@ _PRODUCT = int(draws.Purpose.PRODUCT)
 _UNITS = int(draws.Purpose.UNITS)
 _REDEEM = int(draws.Purpose.REDEEM)
 _SUBSTITUTE = int(draws.Purpose.SUBSTITUTE)
+# Occasions of REDEEM draws that say which categories a booklet has coupons for, and whether it is used.
+_BOOKLET = 1 << 23
+_DRAWER = 1 << 22
 _DEAL = int(OfferKind.DEAL)
 _COUPON = int(OfferKind.COUPON)
 _SERVED = int(Fate.SERVED)
@@ -60,9 +62,21 @@ _MOST_ENTRIES = 12
 #: What she has in hand: nothing that moves her, a message that she remembers, a coupon that is good today.
 NOTHING, A_MESSAGE, A_COUPON = 0, 1, 2
 
+#: Weight of the product bought last against all others of the category together, at once, and days after
+#: which half of that is left (state dependence; Dube, Hitsch and Rossi, 2010).
+AGAIN, AGAIN_HALF_LIFE = 0.25, 45.0
+
 #: Shoppers whose categories are chosen before their products are: few enough to stay in the cache in between.
 CHUNK = 32
 
+#: Days after which half of those who would use a coupon of a booklet no longer think of it: redemptions of
+#: the campaigns of The Complete Journey of 2017 up to July, over purchases on which they could be used.
+BOOKLET_HALF_LIFE = 30.0
+#: Days after which all but 1/e have got round to a booklet that came (same source).
+BOOKLET_DELAY = 2.5
+#: Share of the booklets read that are used at all; the others lie in a drawer (same source: those who redeem
+#: something redeem several).
+BOOKLET_USED = 0.6
 #: Half-lives after which a message is forgotten.
 FORGOTTEN = 8.0
 _LN2 = 0.6931471805599453
@@ -106,6 +120,7 @@ class Aisle(NamedTuple):
     offers: Offers
     eligible: F32  #: (rows, C) share of a category's popularity on which the coupon of a row is good
     price_level: F32  #: (R,) factor of each retailer on every shelf price
+    reach: F32  #: (rows,) share of the coupons of a row that one booklet holds, 1 where it holds them all
 
 
 def no_offers(products: int) -> Offers:
@@ -118,13 +133,18 @@ def no_offers(products: int) -> Offers:
 
 
 def aisle_of(
-    shelf: Shelf, demand: Demand, offers: Offers | None = None, price_level: F32 | None = None
+    shelf: Shelf,
+    demand: Demand,
+    offers: Offers | None = None,
+    price_level: F32 | None = None,
+    reach: F32 | None = None,
 ) -> Aisle:
     """An aisle with its tables; without offers, and of one retailer at the source's prices, unless told."""
     catalog = no_offers(shelf.price.shape[1]) if offers is None else offers
     level = np.ones(1, np.float32) if price_level is None else price_level.astype(np.float32)
+    whole = np.ones(len(catalog.product_bits), np.float32) if reach is None else reach.astype(np.float32)
     return Aisle(
-        shelf, explore_tables(shelf, demand.response), catalog, eligible_share(catalog, shelf), level
+        shelf, explore_tables(shelf, demand.response), catalog, eligible_share(catalog, shelf), level, whole
     )
 
 
@@ -278,7 +298,7 @@ def choose_categories(today, town, aisle, shoppers, start, stop, lines, m):
             u = draws.unit(word)
             looked_at = u < hazard * MOST_LIFT
             if held and not looked_at and u < hazard * MOST_LIFT_IN_HAND:
-                looked_at = in_hand_for(day, i, retailer, category, town, aisle) != NOTHING
+                looked_at = in_hand_for(today, i, retailer, category, town, aisle) != NOTHING
             if looked_at and maybe < end:
                 lines.row[top - maybe] = row
                 lines.units[top - maybe] = np.int32(word)
@@ -290,7 +310,7 @@ def choose_categories(today, town, aisle, shoppers, start, stop, lines, m):
             u = draws.unit(np.uint32(lines.units[at]))
             hazard = np.float64(np.int32(lines.shelf_cents[at]).view(np.float32))
             low = hazard * least[category] * cheap
-            here = in_hand_for(day, i, retailer, category, town, aisle) if held else NOTHING
+            here = in_hand_for(today, i, retailer, category, town, aisle) if held else NOTHING
             seen = Visit(i, retailer, visit.store, here)
             if (u < low and u < 1.0 - draws.exp(-low)) or (
                 u < 1.0 - draws.exp(-hazard * lift(today, town, aisle, seen, row, category))
@@ -316,7 +336,7 @@ def choose_products(today, town, aisle, picks, lines, m):
             return -1
         i, retailer = np.int64(lines.consumer[at]), np.int64(lines.retailer[at])
         row, category = np.int64(lines.row[at]), np.int64(lines.category[at])
-        held = in_hand_for(today.day, i, retailer, category, town, aisle)
+        held = in_hand_for(today, i, retailer, category, town, aisle)
         visit = Visit(i, retailer, np.int64(lines.store[at]), held)
         more = 0.0
         mean_units = np.float64(town.demand.entry_units[category])
@@ -391,16 +411,16 @@ def in_hand(day, i, retailer, town, aisle):
 
 
 @njit(**INNER)
-def in_hand_for(day, i, retailer, category, town, aisle):
+def in_hand_for(today, i, retailer, category, town, aisle):
     """The same for one category: NOTHING when what she has in hand has no part in it."""
     hand = town.hand
     held = NOTHING
     for k in range(hand.category.shape[2]):
-        bits_row = good_coupon(day, i, retailer, k, town, aisle)
+        bits_row = coupon_for(today, i, retailer, k, category, town, aisle)
         if bits_row != NONE and aisle.eligible[bits_row, category] > 0.0:
             held = A_COUPON
         elif held == NOTHING and hand.category[i, retailer, k] == category:
-            age = day - np.int64(hand.day[i, retailer, k])
+            age = today.day - np.int64(hand.day[i, retailer, k])
             if age <= FORGOTTEN * town.persuasion.exposure_half_life_days:
                 held = A_MESSAGE
     return held
@@ -431,6 +451,19 @@ def good_coupon(day, i, retailer, slot, town, aisle):
 
 
 @njit(**INNER)
+def coupon_for(today, i, retailer, slot, category, town, aisle):
+    """The same where her copy of it has a coupon for the category: a booklet holds some of a campaign's."""
+    bits_row = good_coupon(today.day, i, retailer, slot, town, aisle)
+    if bits_row != NONE:
+        reach = aisle.reach[bits_row]
+        if reach < 1.0:
+            occasion = _BOOKLET | (bits_row & 4095) << 10 | category
+            if draws.uniform(today.key, _REDEEM, town.habits.consumer[i], 0, occasion) >= reach:
+                bits_row = np.int64(NONE)
+    return bits_row
+
+
+@njit(**INNER)
 def is_good_on(offers, bits_row, product):
     """Whether a row of coupon bits covers a product."""
     word = offers.product_bits[bits_row, product >> 6]
@@ -441,8 +474,9 @@ def is_good_on(offers, bits_row, product):
 def coupon_factor(today, town, aisle, visit, product):
     """Factor on a product's weight from the coupon in hand that saves most on it."""
     best = 0.0
+    category = np.int64(aisle.shelf.category[product])
     for k in range(town.hand.offer.shape[2]):
-        bits_row = good_coupon(today.day, visit.consumer, visit.retailer, k, town, aisle)
+        bits_row = coupon_for(today, visit.consumer, visit.retailer, k, category, town, aisle)
         if bits_row != NONE and is_good_on(aisle.offers, bits_row, product):
             best = max(best, np.float64(town.hand.saving[visit.consumer, visit.retailer, k]))
     return draws.exp(town.persuasion.coupon_lift * best) if best > 0.0 else 1.0
@@ -453,7 +487,7 @@ def _coupon_reach(today, town, aisle, visit, category):
     """Factor on the weight of all products she does not know, from coupons that cover part of them."""
     best = 1.0
     for k in range(town.hand.offer.shape[2]):
-        bits_row = good_coupon(today.day, visit.consumer, visit.retailer, k, town, aisle)
+        bits_row = coupon_for(today, visit.consumer, visit.retailer, k, category, town, aisle)
         if bits_row != NONE and aisle.eligible[bits_row, category] > 0.0:
             saving = np.float64(town.hand.saving[visit.consumer, visit.retailer, k])
             more = draws.exp(town.persuasion.coupon_lift * saving) - 1.0
@@ -467,8 +501,9 @@ def _redeem(today, town, aisle, visit, occasion, lines, m):
     i, retailer = visit.consumer, visit.retailer
     slot = NONE
     cents = np.int64(0)
+    category = np.int64(lines.category[m])
     for k in range(town.hand.offer.shape[2]):
-        bits_row = good_coupon(today.day, i, retailer, k, town, aisle)
+        bits_row = coupon_for(today, i, retailer, k, category, town, aisle)
         if bits_row != NONE and is_good_on(aisle.offers, bits_row, lines.product[m]):
             value = np.int64(aisle.offers.saving_cents[town.hand.offer[i, retailer, k]])
             if value > cents:
@@ -476,11 +511,15 @@ def _redeem(today, town, aisle, visit, occasion, lines, m):
                 slot = k
     if slot == NONE:
         return
-    if (
-        draws.uniform(today.key, _REDEEM, town.habits.consumer[i], today.day, occasion)
-        < town.habits.coupon[i]
-    ):
-        offer = town.hand.offer[i, retailer, slot]
+    offer = town.hand.offer[i, retailer, slot]
+    chance = np.float64(town.habits.coupon[i])
+    if aisle.offers.kind[offer] != _COUPON:
+        age = max(today.day - np.int64(town.hand.day[i, retailer, slot]), 0)
+        chance *= (1.0 - draws.exp(-age / BOOKLET_DELAY)) * draws.exp(-_LN2 * age / BOOKLET_HALF_LIFE)
+        name, kept = town.habits.consumer[i], _DRAWER | (offer & 0xFFFF)
+        used = draws.uniform(today.key, _REDEEM, name, 0, kept) < BOOKLET_USED
+        chance = chance / BOOKLET_USED if used else 0.0
+    if draws.uniform(today.key, _REDEEM, town.habits.consumer[i], today.day, occasion) < chance:
         lines.offer[m] = offer
         lines.coupon_cents[m] = min(cents, np.int64(lines.paid_cents[m]))
         # A campaign is a booklet and stays in hand; a coupon is spent, though she still knows what it told
@@ -612,6 +651,16 @@ def _choose(today, town, aisle, visit, row, category, occasion):
         weight *= _coupon_reach(today, town, aisle, visit, category)
     u = draws.unit(a)
     product = np.int64(NONE)
+    if row != NONE and occasion % MOST_OF_CATEGORY == 0 and town.needs.last_product[row] != NONE:
+        # What she took home last is tried again while it is fresh in her mind.
+        last = np.int64(town.needs.last_product[row])
+        age = np.float64(today.day - town.needs.last_bought[row])
+        fresh = AGAIN * draws.exp(-_LN2 * age / AGAIN_HALF_LIFE)
+        fresh *= promotion(today.week, last, visit.store, 1.0, town.demand.response, aisle)
+        share = fresh / (1.0 + fresh)
+        if u < share:
+            return last
+        u = (u - share) / (1.0 - share)
     if row != NONE:
         # Each product in turn takes the place of those before it in proportion; what is left of the uniform
         # is uniform again.

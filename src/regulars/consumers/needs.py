@@ -58,6 +58,7 @@ def start(habits: Habits, demand: Demand, key: NDArray[np.uint32], first_day: in
         np.empty(consumers, np.float32),
         np.empty(consumers, np.float32),
         np.empty(len(habits.row_category), np.int32),
+        np.full(len(habits.row_category), NONE, np.int32),
     )
     _start(habits, needs, _age_cdf(demand.age_hazard), key, first_day)
     return needs
@@ -125,3 +126,4 @@ def settle(day, needs, lines, n):
         row = lines.row[k]
         if row != NONE and (fate == _SERVED or fate == _SUBSTITUTED):
             needs.last_bought[row] = day
+            needs.last_product[row] = lines.product[k]

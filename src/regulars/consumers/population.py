@@ -19,7 +19,7 @@ GAP_EDGES = np.array([1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 15, 20, 30, 45], np.int32)
 #: Upper edges of the bins of (days since last bought / own mean interval) (the last bin is open).
 AGE_EDGES = np.array([0.1, 0.2, 0.35, 0.5, 0.7, 0.9, 1.1, 1.4, 1.8, 2.4, 3.2, 5.0], np.float32)
 #: Stores kept per consumer.
-STORES = 6
+STORES = 12
 #: Code of a private-life field that the source does not tell.
 UNKNOWN = 255
 
@@ -96,6 +96,7 @@ class Needs(NamedTuple):
         F32  #: (N,) where the log drift tends, such that its exponential averages 1 over her first year
     )
     last_bought: I32  #: (K,) day each repertoire row was last bought
+    last_product: I32  #: (K,) the product that it was, NONE when not known
 
 
 def rows_of(habits: Habits, consumers: I64) -> Habits:

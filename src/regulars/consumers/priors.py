@@ -235,7 +235,7 @@ endowment                 | LN 0.3 0.3    | Acquisti et al. 2013 | reluctance to
 exposure_lift             | LN 0.15 0.35  | Venkatesan, Farris 2012 | rise of a need after a message about it
 exposure_half_life_days   | LN 14 0.2     | Bleier, Eisenbeiss 2015 | half-life of that for the category
 product_half_life_days    | LN 3 0.2      | Bleier, Eisenbeiss 2015 | half-life of that for the product
-coupon_lift               | LN 2 0.3      | - | log factor on a product per share saved by its coupon
+coupon_lift               | LN 1.2 0.3    | - | log factor on a product per share saved by its coupon
 permission_premium        | LN 0.05 0.4   | - | share of spend that leave to contact is worth after the run
 inside_mean               | N 0.55 0.04   | East et al. 1995 | share of wallet at the run's retailers
 inside_concentration      | fixed 10      | - | how alike consumers are in that share

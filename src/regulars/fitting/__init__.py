@@ -19,7 +19,7 @@ from regulars.fitting.history import History, history_of
 from regulars.fitting.loyalty import fit_products, fit_stores
 from regulars.fitting.people import FIELDS, fit_private_life
 from regulars.fitting.promotion import RESPONSE, fit_proneness, fit_tilts
-from regulars.fitting.trips import START_SIGMA, fit_trips
+from regulars.fitting.trips import fit_trips
 from regulars.shelf import Shelf
 from regulars.sources.panel import Panel
 
@@ -127,7 +127,7 @@ def assemble(panel: Panel, shelf: Shelf, say: Progress) -> tuple[Population, His
         trip_dow=trips.dow.astype(f32),
         trip_class=trips.rate_class,
         gap_power=trips.gap_power.astype(f32),
-        drift_sigma=np.full(households, START_SIGMA, f32),
+        drift_sigma=trips.drift_sigma.astype(f32),
         size_cdf=_cumulative(shares),
         row_ptr=rows.ptr,
         row_category=rows.category.astype(np.uint16),

@@ -166,7 +166,7 @@ def _correct(population: Population, target: _Seen, seen: _Seen, sizes: F64) -> 
     lines = 1 + (habits.row_lines - 1) * many**STEP
     habits = habits._replace(
         trip_rate=_moved(habits.trip_rate, trips[habits.trip_class]),
-        drift_sigma=np.clip(_moved(habits.drift_sigma, drift[habits.trip_class]), 0.05, 1.2),
+        drift_sigma=np.clip(_moved(habits.drift_sigma, drift[habits.trip_class]), 0.02, 2.0),
         row_rate=_moved(habits.row_rate, bought[habits.row_category]),
         row_explore=_moved(habits.row_explore, np.asarray(roam)),
         row_lines=lines.astype(np.float32),

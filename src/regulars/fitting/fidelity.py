@@ -24,13 +24,16 @@ def quick_check(
     }
 
 
-def figures(lines: pl.DataFrame, households: int, days: int) -> dict[str, float]:
+def figures(
+    lines: pl.DataFrame, households: int, days: int, half: int | None = None
+) -> dict[str, float]:
     """What can be said of purchase lines in a few numbers.
 
     Parameters
     ----------
     lines : household, day, week, store, product, category, units, cents
     households, days : how many there were, with or without purchases
+    half : first day of the second half; the middle unless given
 
     Returns
     -------
@@ -51,7 +54,7 @@ def figures(lines: pl.DataFrame, households: int, days: int) -> dict[str, float]
     weeks = max(days / 7, 1e-9)
     weekly = np.zeros((households, int(np.ceil(days / 7))))
     np.add.at(weekly, (day["household"].to_numpy(), day["day"].to_numpy() // 7), 1.0)
-    half = days // 2
+    half = days // 2 if half is None else half
     early = _per(day["household"], (day["day"] < half).to_numpy().astype(float), households)
     top = max(1, households // 5)
     heavy = np.argsort(-early, kind="stable")[:top]

@@ -22,9 +22,13 @@ EXPLORE = 1.0
 ROAMING_WEIGHT = 20.0
 UNITS_WEIGHT = 4.5
 LINES_WEIGHT = 4.5
+#: Weight, in units beyond the first, of a household buying as many of a thing as others do.
+BULK_WEIGHT = 2.0
 #: Weight, in units beyond the first, of a product being like its category.
 MORE_WEIGHT = 3.0
 STORE_WEIGHT = 0.8
+#: What one store of a household's loses to stores that it was not seen in: those come and go.
+STORE_DISCOUNT = 0.3
 #: Products kept in a row; what she bought of others is as if she had explored.
 MOST_KNOWN = 12
 
@@ -66,24 +70,34 @@ def fit_products(lines: pl.DataFrame, history: History, rows: Rows, explore: Exp
     kept = np.arange(len(row)) - ptr[row] < MOST_KNOWN
     unknown += np.bincount(row[~kept], times[~kept] - DISCOUNT, len(unknown))
     row, times, product = row[kept], times[kept], product[kept]
-    usual = explore.usual[rows.category[row]] / np.maximum(explore.promoted[product], 1e-3)
+    plain = explore.usual[rows.category[row]] / np.maximum(explore.promoted[product], 1e-3)
     in_lines = np.bincount(rows.bought, history.bought_lines, len(rows.category)).astype(np.float64)
     in_units = np.bincount(rows.bought, history.bought_units.astype(np.float64), len(rows.category)).astype(
         np.float64
     )
     category_lines = _mean_by(rows.category, in_lines, rows.times, categories)
     category_units = _mean_by(rows.category, in_units, in_lines, categories)
-    units = (in_units + UNITS_WEIGHT * category_units[rows.category]) / (in_lines + UNITS_WEIGHT)
+    usual = 1.0 + (category_units[rows.category] - 1.0) * _bulk(
+        in_units - in_lines, in_lines * (category_units[rows.category] - 1.0), household, history.households
+    )
+    units = (in_units + UNITS_WEIGHT * usual) / (in_lines + UNITS_WEIGHT)
     return ProductHabits(
         ptr=_pointers(row, len(rows.category)),
         product=product,
-        loyalty=(times - DISCOUNT) * usual,
+        loyalty=(times - DISCOUNT) * plain,
         explore=unknown,
         units=units,
         lines=(in_lines + LINES_WEIGHT * category_lines[rows.category]) / (rows.times + LINES_WEIGHT),
         category_units=category_units,
         more_units=_more_units(lines, rows, units, explore),
     )
+
+
+def _bulk(found: F64, expected: F64, household: I64, households: int) -> F64:
+    """(K,) units beyond the first of a household against those usual in the categories that it buys."""
+    own = np.bincount(household, np.maximum(found, 0.0), households)
+    usual = np.bincount(household, np.maximum(expected, 0.0), households)
+    return np.asarray(((own + BULK_WEIGHT) / (usual + BULK_WEIGHT))[household])
 
 
 def _more_units(lines: pl.DataFrame, rows: Rows, units: F64, explore: Explore) -> F64:
@@ -125,12 +139,44 @@ def fit_stores(history: History) -> tuple[NDArray[np.uint16], F64]:
     share[household, rank] = trips["trips"].to_numpy()
     for i in np.flatnonzero(store[:, 0] < 0):
         store[i, : len(usual)] = usual
-    share += np.where(store >= 0, STORE_WEIGHT * everybody[np.maximum(store, 0)], 0.0)
+    known = np.where(store >= 0, everybody[np.maximum(store, 0)], 0.0)
+    different = (share > 0).sum(1)
+    share = np.maximum(share - STORE_DISCOUNT * (share > 0), 0.0) + STORE_WEIGHT * known
+    _further(store, share, STORE_DISCOUNT * different, together(trips, stores))
     for slot in range(1, STORES):
         store[:, slot] = np.where(store[:, slot] < 0, store[:, slot - 1], store[:, slot])
     cumulative = np.cumsum(share / share.sum(1, keepdims=True), 1)
     cumulative[:, -1] = 1.0
     return store.astype(np.uint16), cumulative
+
+
+def together(trips: pl.DataFrame, stores: int) -> F64:
+    """(S, S) how many households that shop in one store also shop in another."""
+    households = int(trips["household"].to_numpy().max(initial=-1)) + 1
+    seen = np.zeros((households, stores), np.float32)
+    seen[trips["household"].to_numpy(), trips["store"].to_numpy()] = 1.0
+    both = (seen.T @ seen).astype(np.float64)
+    np.fill_diagonal(both, 0.0)
+    return both
+
+
+def _further(store: I64, share: F64, mass: F64, both: F64) -> None:
+    """Fill free slots with the stores that others visit beside hers, and share ``mass`` among them."""
+    for i in range(len(store)):
+        own = store[i][store[i] >= 0]
+        free = STORES - len(own)
+        if not free or not len(own):
+            continue
+        near = both[own].sum(0) + 1e-9
+        near[own] = 0.0
+        chosen = np.argsort(-near, kind="stable")[:free]
+        chosen = chosen[near[chosen] > 1e-8]
+        if len(chosen):
+            at = slice(len(own), len(own) + len(chosen))
+            store[i, at] = chosen
+            share[i, at] = mass[i] * near[chosen] / near[chosen].sum()
+        else:
+            share[i, : len(own)] += mass[i] / len(own)
 
 
 def _row_index(rows: Rows, household: I64, category: I64, categories: int) -> I64:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import polars as pl
 
-from regulars.consumers.choice import Explore
+from regulars import draws
+from regulars.consumers import priors
+from regulars.consumers.choice import BOOKLET_DELAY, BOOKLET_HALF_LIFE, Explore
 from regulars.shelf import Shelf
 from regulars.sources.panel import Panel
 from regulars.terms import F64, I64
@@ -13,10 +17,16 @@ from regulars.terms import F64, I64
 #: Choice coefficients of ``Demand.response``, found by simulating and matching on The Complete Journey of
 #: 2017: depth, display, mailer x depth, display x depth, display x mailer, mailer, all three, incidence
 #: power.
-RESPONSE = (2.05, 0.35, 0.74, 0.35, 0.25, 0.04, -0.6, 0.5)
-DEAL_WEIGHT = 20.0
-PRIVATE_WEIGHT = 8.0
-TIER_WEIGHT = 8.0
+RESPONSE = (2.05, 0.35, 0.74, 0.35, 0.25, 0.04, -1.0, 0.5)
+DEAL_WEIGHT = 8.0
+PRIVATE_WEIGHT = 4.0
+TIER_WEIGHT = 3.0
+#: Coupons in one booklet, and the most prone that anybody is taken to be.
+BOOKLET = 16
+MOST_PRONE = 0.95
+#: How much more of what a booklet covers is bought by those who have it in hand than real lines show: found by
+#: sending the campaigns of The Complete Journey up to July again.
+RAISED = 1.2
 #: A line counts as bought on a deal from this depth.
 DEAL_DEPTH = 0.05
 # What being on a deal multiplies the weight of a product by, in logs, for an average response.
@@ -46,56 +56,69 @@ def fit_tilts(lines: pl.DataFrame, shelf: Shelf, explore: Explore, households: i
     return np.clip(deal, 0.0, 2.5), np.clip(private, -3.0, 3.0), np.clip(tier, -2.0, 2.0)
 
 
-def fit_proneness(panel: Panel) -> F64:
-    """(N,) chance that a coupon in hand is used on a trip with a product that it is good for.
+def booklet_reach(panel: Panel) -> F64:
+    """(campaigns,) share of a campaign's coupons that one household was sent; 1 where it was sent them all.
 
-    Beta-binomial over the chances of each household: shopping days, within the campaigns it was sent, on
-    which it bought something their coupons cover. Without campaigns it is the rate of lines with any coupon,
-    or a low constant.
+    A large campaign is a pool from which each household gets the sixteen that suit its purchases (84.51,
+    The Complete Journey user guide, campaigns of type A).
+    """
+    count = int(panel.campaigns["campaign"].cast(pl.Int64).to_numpy().max(initial=-1)) + 1
+    coupons = np.bincount(panel.coupons["campaign"].to_numpy().astype(np.int64), minlength=count)
+    return np.asarray(np.minimum(1.0, BOOKLET / np.maximum(coupons, 1)), np.float64)
+
+
+def fit_proneness(panel: Panel) -> F64:
+    """(N,) chance that a fresh coupon in hand is used on a line of a product that it is good for.
+
+    Gamma-Poisson over the chances of each household: lines, within the campaigns it was sent, of products
+    that their coupons cover, each counting for as much as the booklet holds of the campaign, is still thought
+    of and was opened. Without campaigns it is the rate of lines with any coupon, or a low constant.
     """
     households = panel.households.height
     chances: F64 = np.zeros(households)
     used: F64 = np.zeros(households)
     if panel.contacts.height and panel.coupon_products.height:
         covered = panel.coupon_products.join(panel.coupons.select("coupon", "campaign"), on="coupon")
-        covered = covered.select("campaign", "product").unique()
-        days = (
+        lines = (
             panel.contacts.join(panel.campaigns.select("campaign", "first_day", "last_day"), on="campaign")
             .join(panel.lines.select("household", "day", "product"), on="household")
             .filter(pl.col("day").is_between(pl.col("first_day"), pl.col("last_day")))
-            .join(covered, on=["campaign", "product"], how="semi")
-            .select("household", "campaign", "day")
-            .unique()
+            .join(covered.select("campaign", "product").unique(), on=["campaign", "product"], how="semi")
         )
-        took = panel.redemptions.select("household", "campaign", "day").unique()
-        chances = _count(days["household"], households)
-        used = _count(took["household"], households)
+        world = priors.medians()
+        opened = float(draws.sigmoid_column(np.array([world.open_base + world.open_mail]))[0])
+        age = lines["day"].to_numpy() - np.maximum(lines["first_day"].to_numpy(), 0)
+        thought_of = (1.0 - np.exp(-age / BOOKLET_DELAY)) * 0.5 ** (age / BOOKLET_HALF_LIFE)
+        weight = opened * booklet_reach(panel)[lines["campaign"].to_numpy()] * thought_of * RAISED
+        chances = np.bincount(lines["household"].to_numpy(), weight, households).astype(np.float64)
+        used = _count(panel.redemptions["household"], households)
     elif panel.lines.height and panel.lines["coupon_disc_cents"].sum():
         trips = panel.lines.group_by("household", "day").agg(pl.col("coupon_disc_cents").sum() > 0)
         chances = _count(trips["household"], households)
         used = _count(trips.filter(pl.col("coupon_disc_cents"))["household"], households)
-    chances = np.maximum(chances, used)
-    first, second = _beta(used, chances)
-    return np.asarray((first + used) / (first + second + chances))
+    shape, per = _gamma(used, chances)
+    return np.minimum((shape + used) / (per + chances), MOST_PRONE)
 
 
 def _count(household: pl.Series, households: int) -> F64:
     return np.bincount(household.to_numpy(), minlength=households).astype(np.float64)
 
 
-def _beta(used: F64, chances: F64) -> tuple[float, float]:
-    """Beta prior by moments over households with chances; centred on .05 and wide when there are none."""
+def _gamma(used: F64, chances: F64) -> tuple[float, float]:
+    """Gamma prior of the rate by maximum likelihood; centred on .05 and wide when nothing was used."""
     have = chances > 0
     if not have.any() or used.sum() == 0:
-        return 0.1, 1.9
-    mean = float(used[have].sum() / chances[have].sum())
-    rate = used[have] / chances[have]
-    weight = chances[have]
-    between = float(np.average((rate - mean) ** 2, weights=weight))
-    chance = float(np.average(mean * (1 - mean) / weight, weights=weight))
-    spread = max(between - chance, 1e-4 * mean)
-    total = min(max(mean * (1 - mean) / spread - 1.0, 0.3), 50.0)
-    return mean * total, (1 - mean) * total
+        return 0.1, 2.0
+    k, e = used[have], chances[have]
+    mean = float(k.sum() / e.sum())
+    shapes = np.exp(np.linspace(np.log(0.02), np.log(20.0), 60))
+    likelihood = []
+    for shape in shapes:
+        per = shape / mean
+        terms = [math.lgamma(shape + n) - math.lgamma(shape) for n in k]
+        likelihood.append(sum(terms) + float((shape * np.log(per) - (shape + k) * np.log(per + e)).sum()))
+    shape = float(shapes[int(np.argmax(likelihood))])
+    return shape, shape / mean
 
 
 def _usual(value: F64, category: I64) -> F64:

@@ -7,19 +7,23 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
+from regulars import draws
 from regulars.consumers.population import GAP_EDGES
 from regulars.consumers.trips import GAP_BIN
 from regulars.fitting.history import History, week_of_day
 from regulars.terms import F64, I64, U8
 
 #: Weight of the population's weekdays in a household's, in trips.
-DOW_WEIGHT = 40.0
+DOW_WEIGHT = 20.0
 #: Weight of no effect in the season of a week and in a gap bin, in trips.
 SEASON_WEIGHT = 20.0
 GAP_WEIGHT = 20.0
 GAP_POWERS = np.array([0.0, 0.5, 1.0, 1.5, 2.0])
 RATE_CLASSES = 4
-START_SIGMA = 0.6
+#: Strengths of drift among which each household's is drawn.
+DRIFTS = np.array([0.05, 0.2, 0.35, 0.5, 0.7, 0.95, 1.25, 1.6])
+DRIFT_SEED = 20170102
+PERIOD_DAYS = 28
 ROUNDS = 4
 # Lags, in weeks, at which the drift is read: beyond what the gap hazard explains.
 LAGS = range(2, 11)
@@ -33,6 +37,7 @@ class TripHabits(NamedTuple):
     rate_class: U8  #: (N,)
     gap_power: F64  #: (N,)
     gap_hazard: F64  #: (4, 15)
+    drift_sigma: F64  #: (N,) s.d. of the log of the drift
     week: F64  #: (53,) season
     prior_shape: float  #: of the gamma prior of the rate
     prior_days: float
@@ -69,7 +74,8 @@ def fit_trips(history: History, weeks: int) -> TripHabits:
         if turn > 0:
             power = _powers(seen.fit, power)
         classes = _classes(rate)
-    return TripHabits(rate, dow, classes, power, gap_hazard, week, shape, days)
+    drift = _drifts(history, classes, week)
+    return TripHabits(rate, dow, classes, power, gap_hazard, drift, week, shape, days)
 
 
 def gamma_prior(counts: F64, exposure: float) -> tuple[float, float]:
@@ -103,6 +109,54 @@ def drift_strength(history: History, rate_class: U8, week: F64) -> F64:
                 scale += float((u[:, lag:] * u[:, :-lag]).sum())
         result[c] = together / scale if scale > 0 else 0.0
     return result
+
+
+def _drifts(history: History, classes: U8, week: F64) -> F64:
+    """(N,) strength of each household's drift, drawn from what its four-week counts leave open.
+
+    Dirichlet-multinomial likelihood of the counts on a grid of strengths, mixed by class of rates (EM). Drawn
+    and not averaged: most households are steady, a few come and go, and a mean would make all of them alike.
+    """
+    periods = max(history.days // PERIOD_DAYS, 1)
+    at = history.trip_day // PERIOD_DAYS
+    counts = np.zeros((history.households, periods))
+    inside = at < periods
+    np.add.at(counts, (history.trip_household[inside], at[inside]), 1.0)
+    day = np.arange(periods * PERIOD_DAYS)
+    season = week[week_of_day(history.days, history.first_dow)[day]] * history.is_open[day]
+    share = season.reshape(periods, PERIOD_DAYS).sum(1)
+    share = np.maximum(share / max(share.sum(), 1e-9), 1e-6)
+    weight = periods / np.expm1(DRIFTS**2)  # of the Dirichlet: one over the variance of exp(drift), per period
+    likelihood = np.empty((history.households, len(DRIFTS)))
+    for k, total in enumerate(weight):
+        terms = _rising_sum(counts, total * share)
+        likelihood[:, k] = terms - _rising(counts.sum(1), total)
+    chance = np.exp(likelihood - likelihood.max(1, keepdims=True))
+    result = np.empty(history.households)
+    names = np.arange(history.households, dtype=np.uint32)
+    luck = draws.uniform_column(draws.stream(DRIFT_SEED), draws.Purpose.DRIFT, names, 0, 0)
+    for c in range(RATE_CLASSES):
+        own = np.flatnonzero(classes == c)
+        mix = np.full(len(DRIFTS), 1.0 / len(DRIFTS))
+        posterior = chance[own]
+        for _ in range(30):
+            posterior = chance[own] * mix
+            posterior /= posterior.sum(1, keepdims=True)
+            mix = (posterior.sum(0) + 1.0) / (len(own) + len(mix))
+        drawn = (np.cumsum(posterior, 1) < luck[own, None]).sum(1)
+        result[own] = DRIFTS[np.minimum(drawn, len(DRIFTS) - 1)]
+    return result
+
+
+def _rising_sum(counts: F64, weight: F64) -> F64:
+    """(N,) sum over periods of log(gamma(weight + count) / gamma(weight))."""
+    return np.asarray(sum(_rising(counts[:, p], weight[p]) for p in range(counts.shape[1])))
+
+
+def _rising(count: F64, weight: float) -> F64:
+    """log(gamma(weight + count) / gamma(weight)) of whole counts."""
+    table = np.concatenate([[0.0], np.cumsum(np.log(weight + np.arange(int(count.max(initial=0)))))])
+    return np.asarray(table[count.astype(np.int64)])
 
 
 def _weekdays(history: History, dow_of_day: I64) -> F64:

@@ -23,6 +23,7 @@ from regulars.consumers.choice import Aisle, aisle_of
 from regulars.consumers.population import Demand, Habits, Population, rows_of
 from regulars.errors import SettingError
 from regulars.fitting import fidelity, population_file
+from regulars.fitting.promotion import booklet_reach
 from regulars.market import provenance
 from regulars.market.calendar import Calendar
 from regulars.retail import catalog
@@ -124,6 +125,20 @@ def build(scenario: Scenario, *, rejects: Path | None = None, say: Callable[[str
     )
     population, fingerprint = fitted(panel, goods, say)
     say("Laying out the shelf")
+    return settle(scenario, panel, goods, population, fingerprint)
+
+
+def settle(
+    scenario: Scenario, panel: Panel, goods: Shelf, population: Population, fingerprint: str
+) -> Town:
+    """The town of a scenario from its parts.
+
+    Parameters
+    ----------
+    scenario : how many consumers and days
+    panel, goods : source of calendar, offers and names
+    population, fingerprint : from :func:`fitted`
+    """
     rows = _who(scenario, len(population))
     habits = population.habits
     if rows is not None:
@@ -154,7 +169,7 @@ def build(scenario: Scenario, *, rejects: Path | None = None, say: Callable[[str
         demand=population.demand,
         household_id=household_id,
         shelf=goods,
-        aisle=aisle_of(goods, population.demand, offered.offers),
+        aisle=aisle_of(goods, population.demand, offered.offers, reach=_reach(panel, offered)),
         calendar=calendar,
         catalog=offered,
         history=_history(panel, fitted_row, habits.consumer, offered),
@@ -350,6 +365,16 @@ def _history(
     here = pl.DataFrame({"household": fitted_row.astype(np.uint32), "name": names})
     contacts = panel.contacts.join(here, on="household").select("campaign", household="name")
     return history.sent(contacts, panel.campaigns, offered)
+
+
+def _reach(panel: Panel, offered: Catalog) -> NDArray[np.float32]:
+    """(rows,) share of the coupons of each row of product bits that one household gets."""
+    reach = np.ones(len(offered.offers.product_bits), np.float32)
+    for campaign, share in enumerate(booklet_reach(panel)):
+        offer = offered.campaign_offer[campaign] if campaign < len(offered.campaign_offer) else -1
+        if offer >= 0 and offered.offers.bits_row[offer] >= 0:
+            reach[offered.offers.bits_row[offer]] = share
+    return reach
 
 
 def _weekly_units(panel: Panel) -> NDArray[np.float32]:

@@ -583,3 +583,30 @@ def spread(wanted: Sequence[float], gap: float, least: float, most: float) -> li
         middle = min(max(middle, least + half), most - half)
         places += [middle - half + gap * i for i in range(n)]
     return places
+
+
+def against(picture: Mapping[str, Any], colour: Mapping[str, str], width: int = SMALL) -> Drawing:
+    """Real as bars, simulated as a line over them; ``picture`` has labels, real, simulated and percent."""
+    import altair as alt
+
+    labels = picture["labels"]
+    rows = [
+        {"label": label, "real": real, "simulated": simulated}
+        for label, real, simulated in zip(labels, picture["real"], picture["simulated"], strict=True)
+    ]
+    every = max(1, -(-len(labels) // 8))
+    shown = [label for at, label in enumerate(labels) if at % every == 0]
+    x = alt.X(
+        "label:N", sort=list(labels), title=picture["x"],
+        axis=alt.Axis(values=shown, labelAngle=0, ticks=False, grid=False),
+    )  # fmt: skip
+    form = ".0%" if picture["percent"] else "~s"
+    axis = alt.Axis(format=form, tickCount=4, domain=False, ticks=False, title=None)
+    data = _data(rows)
+    bars = data.mark_bar(opacity=0.28).encode(
+        x=x, y=alt.Y("real:Q", axis=axis), color=alt.value(colour["real"])
+    )
+    line = data.mark_line(strokeWidth=2.5, point={"size": 22, "filled": True}).encode(
+        x=x, y=alt.Y("simulated:Q", axis=axis), color=alt.value(colour["simulated"])
+    )
+    return _finish(alt.layer(bars, line), width, 190)

@@ -1,0 +1,216 @@
+"""Can anybody tell simulated households from real ones? A classifier tries, and peers are put to the same test."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from regulars.errors import RegularsError
+from regulars.fidelity.features import FEATURES, features
+from regulars.fidelity.lived import Year
+from regulars.shelf import Shelf
+from regulars.terms import F64
+
+FOLDS = 5
+SEEDS = (1, 2, 3)
+#: Inverse of the penalty of a logistic regression on hundreds of columns of some hundred households.
+PENALTY = 0.003
+
+
+def boosted(x: F64, label: NDArray[np.bool_], asked: F64, seed: int, **settings: Any) -> F64:
+    """Probabilities by gradient-boosted trees, learned on ``x`` and ``label``, of the rows ``asked``.
+
+    Raises
+    ------
+    RegularsError
+        when scikit-learn is not installed.
+    """
+    with _learning() as sklearn:
+        chosen: dict[str, Any] = {
+            "max_iter": 200, "learning_rate": 0.06, "max_leaf_nodes": 15, "min_samples_leaf": 20,
+            "l2_regularization": 1.0, "early_stopping": False, "random_state": seed,
+        }  # fmt: skip
+        model = sklearn.ensemble.HistGradientBoostingClassifier(**(chosen | settings))
+        return np.asarray(model.fit(x, label).predict_proba(asked)[:, 1], np.float64)
+
+
+def logistic(x: F64, label: NDArray[np.bool_], asked: F64) -> F64:
+    """Log-odds by a strongly penalised logistic regression; columns are standardised."""
+    with _learning() as sklearn:
+        model = sklearn.linear_model.LogisticRegression(C=PENALTY, max_iter=500)
+        return np.asarray(model.fit(x, label).decision_function(asked), np.float64)
+
+
+@contextmanager
+def _learning() -> Iterator[Any]:
+    """scikit-learn, asked for only when it is needed, on one thread: small fits lose more than they gain by more."""
+    try:
+        import sklearn.ensemble
+        import sklearn.linear_model
+        from threadpoolctl import threadpool_limits
+    except ImportError as error:
+        raise RegularsError(
+            "the two-sample test and rows 14 and 15 need scikit-learn. "
+            "Install it with: pip install 'regulars[fidelity]'"
+        ) from error
+    with threadpool_limits(1):
+        yield sklearn
+
+
+def auc(score: F64, label: NDArray[np.bool_]) -> float:
+    """Area under the ROC curve: the chance that a positive scores above a negative, ties half.
+
+    Examples
+    --------
+    >>> auc(np.array([0.1, 0.4, 0.4, 0.9]), np.array([False, False, True, True]))
+    0.875
+    """
+    order = np.argsort(score, kind="stable")
+    ordered = score[order]
+    _, start, count = np.unique(ordered, return_index=True, return_counts=True)
+    rank = np.empty(len(score))
+    rank[order] = np.repeat(start + (count + 1) / 2, count)
+    positive = int(label.sum())
+    negative = len(label) - positive
+    if not positive or not negative:
+        return float("nan")
+    return float((rank[label].sum() - positive * (positive + 1) / 2) / (positive * negative))
+
+
+def separability(
+    first: F64, second: F64, groups: tuple[NDArray[Any], NDArray[Any]], seed: int
+) -> tuple[float, F64]:
+    """AUC, over folds, of telling rows of ``first`` from rows of ``second``, and what each column is worth.
+
+    A household and its simulated self are in the same fold (``groups`` says who is who), so that nobody is
+    recognised instead of told apart. A column is worth the AUC that is lost when it is shuffled.
+    """
+    x = np.concatenate([first, second])
+    label = np.repeat([False, True], [len(first), len(second)])
+    who = np.concatenate(groups)
+    everybody = np.unique(who)
+    luck = np.random.default_rng(seed)
+    of = (luck.permutation(len(everybody)) % FOLDS)[np.searchsorted(everybody, who)]
+    score = np.zeros(len(label))
+    shuffled = np.zeros((x.shape[1], len(label)))
+    for k in range(FOLDS):
+        asked = x[of == k]
+        versions = [asked]
+        for column in range(x.shape[1]):
+            other = asked.copy()
+            other[:, column] = luck.permutation(other[:, column])
+            versions.append(other)
+        told = boosted(x[of != k], label[of != k], np.concatenate(versions), seed)
+        told = told.reshape(len(versions), len(asked))
+        score[of == k], shuffled[:, of == k] = told[0], told[1:]
+    whole = auc(score, label)
+    return whole, np.array([whole - auc(row, label) for row in shuffled])
+
+
+def tell_apart(
+    truth: Year, years: Sequence[Year], shelf: Shelf, first_dow: int, peers: bool = True
+) -> dict[str, Any]:
+    """AUC of telling simulated households from real ones, beside a floor and two peers.
+
+    Parameters
+    ----------
+    truth : real
+    years : simulated, a world for each of SEEDS, taken in turn
+    shelf, first_dow : as for :func:`features`
+    peers : whether peers are tested too
+
+    Returns
+    -------
+    dict
+        ``auc`` mean over three seeds and ``auc_by_seed``; ``floor``: one real half against the other;
+        ``copula``: a Gaussian copula of the same features; ``bootstrap``: each household's own baskets, drawn
+        again on its own days; ``features``: those that give the simulation away, with the AUC that is lost
+        without them
+    """
+    real = features(truth, shelf, first_dow)
+    names = np.arange(len(real))
+    there = np.isfinite(real[:, 0])
+    lived = [features(year, shelf, first_dow) for year in years]
+
+    def against(other: F64, seed: int) -> tuple[float, F64]:
+        have = np.isfinite(other[:, 0])
+        return separability(real[there], other[have], (names[there], names[have]), seed)
+
+    found = [against(lived[k % len(lived)], seed) for k, seed in enumerate(SEEDS)]
+    told: dict[str, Any] = {
+        "auc": _rounded([score for score, _ in found]),
+        "auc_by_seed": [round(score, 4) for score, _ in found],
+        "households": int(there.sum()),
+        "features_used": len(FEATURES),
+        "target": 0.80,
+    }
+    worth = np.mean([lost for _, lost in found], axis=0)
+    order = np.argsort(-worth, kind="stable")
+    labels = list(FEATURES)
+    told["features"] = [
+        {
+            "feature": labels[j],
+            "meaning": FEATURES[labels[j]],
+            "worth": round(float(worth[j]), 4),
+            "real": round(float(np.nanmedian(real[:, j])), 4),
+            "simulated": round(float(np.nanmedian([np.nanmedian(x[:, j]) for x in lived])), 4),
+        }
+        for j in order
+    ]
+    told["inside"] = told["auc"] <= told["target"]
+    if peers:
+        floor, copulas, boots = [], [], []
+        for seed in SEEDS:
+            half = np.random.default_rng(seed).permutation(names[there])
+            a, b = half[: len(half) // 2], half[len(half) // 2 :]
+            floor.append(separability(real[a], real[b], (a, b), seed)[0])
+            copulas.append(against(copula(real, seed), seed)[0])
+            boots.append(against(features(bootstrap(truth, seed), shelf, first_dow), seed)[0])
+        told |= {"floor": _rounded(floor), "copula": _rounded(copulas), "bootstrap": _rounded(boots)}
+    return told
+
+
+def copula(real: F64, seed: int) -> F64:
+    """As many made-up rows with the same margins and rank correlations (a Gaussian copula)."""
+    from scipy.special import ndtr, ndtri
+    from scipy.stats import rankdata
+
+    known = real[np.isfinite(real[:, 0])]
+    filled = np.where(np.isfinite(known), known, np.nanmedian(known, axis=0))
+    normal = ndtri((np.apply_along_axis(rankdata, 0, filled) - 0.5) / len(filled))
+    drawn = np.random.default_rng(seed).multivariate_normal(
+        np.zeros(filled.shape[1]), np.corrcoef(normal, rowvar=False), len(filled), check_valid="ignore"
+    )
+    level = ndtr(drawn)
+    made = np.full_like(real, np.nan)
+    rows = np.flatnonzero(np.isfinite(real[:, 0]))
+    ordered = np.sort(filled, axis=0)
+    for j in range(filled.shape[1]):
+        # An own value, not one between two: some features are counts.
+        made[rows, j] = ordered[np.minimum((level[:, j] * len(filled)).astype(int), len(filled) - 1), j]
+    return made
+
+
+def bootstrap(truth: Year, seed: int) -> Year:
+    """Each household shops on its own real days and carries home a basket of its own, drawn anew."""
+    trips = truth.lines.select("household", "day", "week").unique(["household", "day"]).sort("household", "day")
+    size = trips.group_by("household", maintain_order=True).len()["len"].to_numpy().astype(np.int64)
+    first = np.repeat(np.concatenate([[0], np.cumsum(size)[:-1]]), size)
+    drawn = first + (np.random.default_rng(seed).random(trips.height) * np.repeat(size, size)).astype(np.int64)
+    source = trips["day"].to_numpy()[drawn]
+    moved = trips.with_columns(source=pl.Series(source, dtype=pl.Int32))
+    lines = moved.rename({"day": "new_day", "week": "new_week"}).join(
+        truth.lines, left_on=["household", "source"], right_on=["household", "day"]
+    )
+    lines = lines.with_columns(day=pl.col("new_day"), week=pl.col("new_week")).select(truth.lines.columns)
+    return replace(truth, lines=lines.sort("household", "day"))
+
+
+def _rounded(values: Sequence[float]) -> float:
+    return round(float(np.mean(values)), 4)
