@@ -2,8 +2,9 @@
 
 Kernels of this file and what they take::
 
-    aisle = aisle_of(shelf, demand, offers, price_level) n_lines = fill_baskets(today, town, aisle, shoppers, n, lines) product = substitute(today,
-    town, aisle, out, lines, k)
+    aisle = aisle_of(shelf, demand, offers, price_level)
+    n_lines = fill_baskets(today, town, aisle, shoppers, n, lines)
+    product = substitute(today, town, aisle, out, lines, k)
 
 A basket has an intended size ``s``. Each category of her rows comes with the hazard
 
@@ -49,6 +50,11 @@ _SERVED = int(Fate.SERVED)
 MOST_LINES = 320
 MOST_OF_CATEGORY = 8
 MOST_UNITS = 24
+#: Cumulative shares of two, three ... units among lines with several, and mean of those beyond the first (The
+#: Complete Journey of 2017); above the most that are several, the law is geometric.
+SEVERAL = (0.737, 0.870, 0.949, 0.970, 0.988, 0.991, 0.996)
+SEVERAL_MEAN = 1.499
+MOST_SEVERAL = 0.8
 #: Most that prices, placement and messages may multiply the hazard of a category by.
 MOST_LIFT = 2.0
 MOST_LIFT_IN_HAND = 8.0
@@ -518,7 +524,7 @@ def _redeem(today, town, aisle, visit, occasion, lines, m):
         chance *= (1.0 - draws.exp(-age / BOOKLET_DELAY)) * draws.exp(-_LN2 * age / BOOKLET_HALF_LIFE)
         name, kept = town.habits.consumer[i], _DRAWER | (offer & 0xFFFF)
         used = draws.uniform(today.key, _REDEEM, name, 0, kept) < BOOKLET_USED
-        chance = chance / BOOKLET_USED if used else 0.0
+        chance = np.float64(chance / BOOKLET_USED if used else 0.0)
     if draws.uniform(today.key, _REDEEM, town.habits.consumer[i], today.day, occasion) < chance:
         lines.offer[m] = offer
         lines.coupon_cents[m] = min(cents, np.int64(lines.paid_cents[m]))
@@ -611,13 +617,29 @@ def lift(today, town, aisle, visit, row, category):
 
 @njit(**INNER)
 def units_of(u, mean):
-    """Geometric number of units, from 1, with the given mean."""
-    left = 1.0 - 1.0 / max(mean, 1.0)
-    units = 1
-    tail = left
-    while u >= 1.0 - tail and units < MOST_UNITS:
+    """Number of units, from 1, with the given mean: one, or several as they are usually several.
+
+    Two are far commoner among several than a geometric law has it, and four commoner than that has three.
+    Where nearly every line has several, their number is geometric.
+    """
+    extra = max(mean - 1.0, 0.0)
+    several = min(extra / SEVERAL_MEAN, MOST_SEVERAL)
+    if u < 1.0 - several or several <= 0.0:
+        return 1
+    left = (u - (1.0 - several)) / several
+    if several < MOST_SEVERAL:
+        units = 2
+        for share in SEVERAL:
+            if left < share:
+                return units
+            units += 1
+        return units
+    stop = several / extra
+    units = 2
+    tail = 1.0 - stop
+    while left >= 1.0 - tail and units < MOST_UNITS:
         units += 1
-        tail *= left
+        tail *= 1.0 - stop
     return units
 
 

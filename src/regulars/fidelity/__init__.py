@@ -81,7 +81,11 @@ def measure(
     has_campaigns = panel.contacts.height > 0 and panel.redemptions.height > 0
     say("Living the year again")
     years = _each(chosen.worlds, lambda world: lived.year(scenario, place, world))
-    silent = _each(chosen.worlds, lambda world: lived.year(scenario, place, world, "silence")) if has_campaigns else []
+    silent = (
+        _each(chosen.worlds, lambda world: lived.year(scenario, place, world, "silence"))
+        if has_campaigns
+        else []
+    )
     say("Measuring purchases")
     real = _figures(panel, shelf, truth)
     worlds = _each(len(years), lambda world: _figures(panel, shelf, years[world]))
@@ -124,7 +128,7 @@ def _each(count: int, work: Callable[[int], Any]) -> list[Any]:
 def _figures(panel: Panel, shelf: Shelf, year: lived.Year) -> dict[str, float]:
     """Rows 1 to 15, where the panel can tell them."""
     names = [str(name) for name in panel.categories["name"]]
-    found = {}
+    found: dict[str, float] = {}
     if year.days >= LEAST_DAYS:
         found |= demand.demand(year, shelf, panel.products["manufacturer"].to_numpy(), names, (0, year.days))
     if panel.contacts.height and panel.redemptions.height:

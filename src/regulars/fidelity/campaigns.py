@@ -23,7 +23,9 @@ def rates(panel: Panel, year: Year) -> dict[str, float]:
         {"campaign": pl.Int32, "household": pl.Int32}
     )
     used = year.redemptions.select("household", "campaign").unique().with_columns(used=pl.lit(1.0))
-    joined = sent.join(used, on=["household", "campaign"], how="left").with_columns(pl.col("used").fill_null(0))
+    joined = sent.join(used, on=["household", "campaign"], how="left").with_columns(
+        pl.col("used").fill_null(0)
+    )
     kind = pl.col("type") == "A"
     households = sent["household"].unique().to_numpy()
     count = np.bincount(year.redemptions["household"].to_numpy(), minlength=year.households)[households]
@@ -55,13 +57,13 @@ def exposure(panel: Panel, sent: Year, silent: Year) -> dict[str, float]:
     contacts = contacts.join(
         sent.redemptions.select("household", "campaign").unique(), on=["household", "campaign"], how="anti"
     )
-    share = []
+    share: list[float] = []
     for year in (sent, silent):
-        lines = contacts.join(year.lines.select("household", "day", "product", "cents"), on="household").filter(
-            pl.col("day").is_between(pl.col("first_day"), pl.col("last_day"))
-        )
+        lines = contacts.join(
+            year.lines.select("household", "day", "product", "cents"), on="household"
+        ).filter(pl.col("day").is_between(pl.col("first_day"), pl.col("last_day")))
         about = lines.join(covered, on=["campaign", "product"], how="semi")["cents"].sum()
-        share.append(about / max(lines["cents"].sum(), 1))
+        share.append(float(about) / max(float(lines["cents"].sum()), 1.0))
     return {"exposure_lift": share[0] / share[1] - 1.0 if share[1] else float("nan")}
 
 
@@ -77,7 +79,9 @@ def replay(panel: Panel, years: list[Year], fitted_until: int) -> dict[str, Any]
     dates = panel.campaigns.sort("campaign")
     count = int(dates["campaign"].cast(pl.Int64).to_numpy().max(initial=-1)) + 1
     found = np.bincount(truth["campaign"].to_numpy(), minlength=count)
-    lived = np.array([np.bincount(year.redemptions["campaign"].to_numpy(), minlength=count) for year in years])
+    lived = np.array(
+        [np.bincount(year.redemptions["campaign"].to_numpy(), minlength=count) for year in years]
+    )
     contacts = np.bincount(panel.contacts["campaign"].to_numpy(), minlength=count)
     campaigns = []
     for number, name, kind, first, last in dates.select(
@@ -140,8 +144,8 @@ def rank_correlation(first: F64, second: F64) -> float:
     """Spearman's; NaN for fewer than three."""
     if len(first) < 3:
         return float("nan")
-    ranks = [pl.Series(values).rank().to_numpy() for values in (first, second)]
-    return float(np.corrcoef(*ranks)[0, 1])
+    ranks = [pl.Series(values).rank().to_numpy().astype(np.float64) for values in (first, second)]
+    return float(np.corrcoef(ranks[0], ranks[1])[0, 1])
 
 
 def _by_decile(panel: Panel, years: list[Year]) -> list[dict[str, float]]:
@@ -149,10 +153,16 @@ def _by_decile(panel: Panel, years: list[Year]) -> list[dict[str, float]]:
     who = panel.contacts["household"].unique().to_numpy()
     tables = []
     for table in (panel.redemptions, *(year.redemptions for year in years)):
-        count = np.sort(np.bincount(table["household"].to_numpy(), minlength=panel.households.height)[who])[::-1]
+        count = np.sort(np.bincount(table["household"].to_numpy(), minlength=panel.households.height)[who])[
+            ::-1
+        ]
         tables.append([int(part.sum()) for part in np.array_split(count, DECILES)])
     return [
-        {"decile": k + 1, "real": tables[0][k], "simulated": round(float(np.mean([t[k] for t in tables[1:]])), 1)}
+        {
+            "decile": k + 1,
+            "real": tables[0][k],
+            "simulated": round(float(np.mean([t[k] for t in tables[1:]])), 1),
+        }
         for k in range(DECILES)
     ]
 
@@ -161,12 +171,19 @@ def _by_time(panel: Panel, years: list[Year]) -> list[dict[str, float]]:
     """Redemptions by tenth of a campaign's days."""
     dates = panel.campaigns.select("campaign", "first_day", "last_day").cast(pl.Int32)
     tables = []
-    for table in (panel.redemptions.select("campaign", "day").cast(pl.Int32), *(y.redemptions for y in years)):
+    for table in (
+        panel.redemptions.select("campaign", "day").cast(pl.Int32),
+        *(y.redemptions for y in years),
+    ):
         joined = table.join(dates, on="campaign")
         at = (joined["day"] - joined["first_day"]) / (joined["last_day"] - joined["first_day"] + 1)
         tables.append(np.histogram(at.to_numpy(), bins=DECILES, range=(0, 1))[0])
     return [
-        {"tenth": k + 1, "real": int(tables[0][k]), "simulated": round(float(np.mean([t[k] for t in tables[1:]])), 1)}
+        {
+            "tenth": k + 1,
+            "real": int(tables[0][k]),
+            "simulated": round(float(np.mean([t[k] for t in tables[1:]])), 1),
+        }
         for k in range(DECILES)
     ]
 

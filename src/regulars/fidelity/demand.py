@@ -107,9 +107,7 @@ def _nbd_shape(mean: float, silent: float) -> float:
     for _ in range(40):
         middle = (low + high) / 2
         shape = np.exp(middle)
-        low, high = (
-            (low, middle) if (shape / (shape + mean)) ** shape < silent else (middle, high)
-        )
+        low, high = (low, middle) if (shape / (shape + mean)) ** shape < silent else (middle, high)
     return float(np.exp((low + high) / 2))
 
 
@@ -137,7 +135,9 @@ def brands(lines: pl.DataFrame, manufacturer: NDArray[np.int32]) -> dict[str, fl
         share = big["buyers"].to_numpy() / buyers
         often = big["times"].to_numpy() / big["buyers"].to_numpy()
         jeopardy.append(float(np.corrcoef(np.log(share), np.log(often))[0, 1]))
-        bought = own.filter(pl.col("brand").is_in(big["brand"].implode())).select("household", "brand").unique()
+        bought = (
+            own.filter(pl.col("brand").is_in(big["brand"].implode())).select("household", "brand").unique()
+        )
         who = np.unique(bought["household"].to_numpy(), return_inverse=True)[1]
         what = np.searchsorted(big["brand"].to_numpy(), bought["brand"].to_numpy())
         owned = np.zeros((who.max() + 1, big.height), np.float32)

@@ -50,7 +50,8 @@ def span_of(text: str, days: int) -> Span:
     whole = days // 7
     if not 9 <= a <= b <= whole:
         raise SettingError(
-            f"--holdout {text}: take weeks from 9 to {whole}, the first before the last; the fit needs eight weeks before them"
+            f"--holdout {text}: take weeks from 9 to {whole}, the first before the last; the fit needs eight weeks "
+            "before them"
         )
     return Span((a, b), (a - 1) * 7, b * 7)
 
@@ -75,10 +76,16 @@ def cut(panel: Panel, shelf: Shelf, days: int) -> tuple[Panel, Shelf]:
 
 def ahead(population: Population, early: Panel, shelf: Shelf, span: Span, world: int, seed: int) -> Year:
     """The held-out weeks, lived from where each household really stood when the fit ended."""
+    key = draws.stream(seed, world)
     lines = live_from(
-        carried_on(population, early), shelf, draws.stream(seed, world), clocks(population, early, draws.stream(seed, world)),
-        span.first, span.end, aisle=aisle_of(shelf, population.demand),
-    )  # fmt: skip
+        carried_on(population, early),
+        shelf,
+        key,
+        clocks(population, early, key),
+        span.first,
+        span.end,
+        aisle=aisle_of(shelf, population.demand),
+    )
     lines = lines.with_columns(coupon=pl.lit(False))
     return Year(lines, pl.DataFrame(schema=REDEMPTIONS), len(population), span.end)
 
@@ -107,7 +114,10 @@ def compare(panel: Panel, shelf: Shelf, span: Span, years: list[Year]) -> dict[s
             "ratio": round(float(found.mean()) / max(truth[name], 1e-9), 4),
         }
     keep = [name for name in LINES if name in late.columns]
-    rows = [_rows(early.select(keep), lines.select(keep).cast(early.select(keep).schema), shelf, span, households) for lines in (late, *(y.lines for y in years))]
+    rows = [
+        _rows(early.select(keep), lines.select(keep).cast(early.select(keep).schema), shelf, span, households)
+        for lines in (late, *(y.lines for y in years))
+    ]
     told["rows"] = {
         name: (rows[0][name], float(np.median([row[name] for row in rows[1:]]))) for name in rows[0]
     }
@@ -121,7 +131,9 @@ def _totals(lines: pl.DataFrame) -> dict[str, float]:
     }
 
 
-def _rows(early: pl.DataFrame, late: pl.DataFrame, shelf: Shelf, span: Span, households: int) -> dict[str, float]:
+def _rows(
+    early: pl.DataFrame, late: pl.DataFrame, shelf: Shelf, span: Span, households: int
+) -> dict[str, float]:
     own = figures(late.with_columns(day=pl.col("day") - span.first), households, span.end - span.first)
     joined = figures(pl.concat([early, late]), households, span.end, half=span.first)
     return {

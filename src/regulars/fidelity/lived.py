@@ -17,11 +17,11 @@ from regulars.sources.panel import Panel
 from regulars.terms import I64, OfferKind, Purpose, Scope
 
 #: Columns of the lines that are kept, and their types.
-LINES = {
-    "household": pl.Int32, "day": pl.Int32, "week": pl.Int32, "store": pl.Int32, "product": pl.Int32,
-    "category": pl.Int32, "units": pl.Int32, "cents": pl.Int32, "offer": pl.Int32,
+LINES: dict[str, pl.DataType] = {
+    "household": pl.Int32(), "day": pl.Int32(), "week": pl.Int32(), "store": pl.Int32(), "product": pl.Int32(),
+    "category": pl.Int32(), "units": pl.Int32(), "cents": pl.Int32(), "offer": pl.Int32(),
 }  # fmt: skip
-REDEMPTIONS = {"household": pl.Int32, "campaign": pl.Int32, "day": pl.Int32}
+REDEMPTIONS: dict[str, pl.DataType] = {"household": pl.Int32(), "campaign": pl.Int32(), "day": pl.Int32()}
 
 
 @dataclass(frozen=True)
@@ -44,12 +44,24 @@ class Year:
 def real(panel: Panel) -> Year:
     """The year as the source tells it."""
     lines = panel.lines.join(panel.products.select("product", "category"), on="product").select(
-        "household", "day", "week", "store", "product", "category", "units", cents="net_cents",
+        "household",
+        "day",
+        "week",
+        "store",
+        "product",
+        "category",
+        "units",
+        cents="net_cents",
         coupon=pl.col("coupon_disc_cents") > 0,
     )
     used = panel.redemptions.select("household", "campaign", "day")
     kept = {name: dtype for name, dtype in LINES.items() if name != "offer"}
-    return Year(lines.cast(kept | {"coupon": pl.Boolean}), used.cast(REDEMPTIONS), panel.households.height, panel.days)
+    return Year(
+        lines.cast(pl.Schema(kept | {"coupon": pl.Boolean()})),
+        used.cast(pl.Schema(REDEMPTIONS)),
+        panel.households.height,
+        panel.days,
+    )
 
 
 def year(scenario: Scenario, place: Town, world: int, policy: str = "history") -> Year:
@@ -82,9 +94,16 @@ def year(scenario: Scenario, place: Town, world: int, policy: str = "history") -
                 **columns,
             }
         )
-    frame = pl.DataFrame({name: np.concatenate([part[name] for part in kept]) for name in LINES}, schema=LINES)
+    frame = pl.DataFrame(
+        {name: np.concatenate([part[name] for part in kept]) for name in LINES}, schema=LINES
+    )
     frame = frame.sort("household", "day", maintain_order=True)
-    return Year(frame.with_columns(coupon=pl.col("offer") >= 0).drop("offer"), _used(frame, place), len(place.habits.consumer), alone.days)
+    return Year(
+        frame.with_columns(coupon=pl.col("offer") >= 0).drop("offer"),
+        _used(frame, place),
+        len(place.habits.consumer),
+        alone.days,
+    )
 
 
 def _reach_all(life: day.Life) -> None:

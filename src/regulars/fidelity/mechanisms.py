@@ -23,6 +23,8 @@ from regulars.terms import Basis, Channel, Messages, Reaction, Responses
 USUAL = 2.0
 ENGAGED = (1.0, 5.0, 10.0)
 FREQUENCIES = (1.0, 2.0, 3.0, 4.0, 5.0, 7.0, 10.0, 14.0)
+#: What the engaged are sent: mail about what they buy, which they read.
+ENGAGING = "purchases"
 #: Either side of the best frequency at which profit must have fallen (Zhang, Kumar and Cosguner, 2017).
 SIDES = (0.57, 1.43)
 HALF_A_YEAR = 182
@@ -51,12 +53,12 @@ def mechanisms(scenario: Scenario, place: Town, world: int, consumers: int = 0) 
     }
 
 
-def _totals(scenario: Scenario, place: Town, warm: day.Warm, world: int, per_week: float) -> dict[str, float]:
-    """Totals of a blast at a frequency, or of silence."""
+def _totals(
+    scenario: Scenario, place: Town, warm: day.Warm, world: int, per_week: float, policy: str = "blast"
+) -> dict[str, float]:
+    """Totals of a policy at a frequency, or of silence."""
     arm = (
-        Arm("blast", ("blast",), ({"per_week": per_week},))
-        if per_week
-        else Arm("silence", ("silence",), ({},))
+        Arm(policy, (policy,), ({"per_week": per_week},)) if per_week else Arm("silence", ("silence",), ({},))
     )
     task = Task(arm, world)
     lived = day.live(scenario, place, task, warm)
@@ -89,7 +91,7 @@ def complaints(scenario: Scenario, place: Town, world: int) -> dict[str, float]:
     warm = day.warm_up(half, engaged, world)
     rate = []
     for per_week in ENGAGED:
-        totals = _totals(half, engaged, warm, world, per_week)
+        totals = _totals(half, engaged, warm, world, per_week, ENGAGING)
         rate.append(totals["complaints"] / max(totals["contacts"], 1.0))
     early = (rate[1] - rate[0]) / (ENGAGED[1] - ENGAGED[0])
     late = (rate[2] - rate[1]) / (ENGAGED[2] - ENGAGED[1])

@@ -37,7 +37,11 @@ def redemption_auc(panel: Panel, year: Year) -> dict[str, float]:
         .filter(pl.col("household").is_in(known.astype(np.uint32)), pl.col("first_day") >= 0)
         .sort("first_day", "campaign", "household")
     )
-    used = year.redemptions.select("household", "campaign").unique().cast({"campaign": pl.UInt8, "household": pl.UInt32})
+    used = (
+        year.redemptions.select("household", "campaign")
+        .unique()
+        .cast({"campaign": pl.UInt8, "household": pl.UInt32})
+    )
     used = used.with_columns(used=pl.lit(True))
     rows = contacts.join(used, on=["household", "campaign"], how="left", maintain_order="left")
     label = rows["used"].fill_null(False).to_numpy()
@@ -56,7 +60,9 @@ def redemption_auc(panel: Panel, year: Year) -> dict[str, float]:
         "both": np.column_stack([history, demographics[:, 1:]]),
     }.items():
         rounds = [
-            boosted(x[early], label[early], x[~early], seed, max_iter=120, learning_rate=0.04, max_leaf_nodes=8)
+            boosted(
+                x[early], label[early], x[~early], seed, max_iter=120, learning_rate=0.04, max_leaf_nodes=8
+            )
             for seed in range(3)
         ]
         score[name] = auc(np.mean(rounds, axis=0), label[~early])
@@ -108,7 +114,9 @@ def _rows(lines: pl.DataFrame, households: int) -> NDArray[np.int64]:
 
 
 def _count(lines: pl.DataFrame, households: int, column: str) -> NDArray[np.int64]:
-    return np.bincount(lines.select("household", column).unique()["household"].to_numpy(), minlength=households)
+    return np.bincount(
+        lines.select("household", column).unique()["household"].to_numpy(), minlength=households
+    )
 
 
 def inference_auc(panel: Panel, year: Year) -> dict[str, float]:
@@ -129,7 +137,10 @@ def inference_auc(panel: Panel, year: Year) -> dict[str, float]:
     x = (x - x.mean(0)) / np.maximum(x.std(0), 1e-9)
     older = [k for k, word in enumerate(words["age"]) if _first_number(word) >= 55]
     some = [k for k, word in enumerate(words["kids"]) if _first_number(word) >= 1]
-    labels = {"infer_age": np.isin(told["age"][known], older), "infer_kids": np.isin(told["kids"][known], some)}
+    labels = {
+        "infer_age": np.isin(told["age"][known], older),
+        "infer_kids": np.isin(told["kids"][known], some),
+    }
     for name, label in labels.items():
         if min(label.sum(), (~label).sum()) < 20:
             continue

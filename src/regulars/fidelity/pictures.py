@@ -100,7 +100,9 @@ def _spend(year: Year) -> F64:
 
 
 def _stores(year: Year) -> F64:
-    trips = year.lines.select("household", "day", "store").unique(["household", "day"], keep="first", maintain_order=True)
+    trips = year.lines.select("household", "day", "store").unique(
+        ["household", "day"], keep="first", maintain_order=True
+    )
     each = trips.group_by("household", "store").len("n")
     first = each.group_by("household").agg(share=pl.col("n").max() / pl.col("n").sum())["share"]
     return _share(first * 10, 11)

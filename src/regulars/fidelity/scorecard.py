@@ -94,17 +94,19 @@ ROWS = (
         Part("both_deep", "sales in both, discount over 20%, over usual", 2.2, 3.3, 0.0, False, "placement"),
     )),
     Row(11, FITTED, JOURNEY, (
-        Part("redeemed_tailored", "households that redeem per contact, tailored campaign", 0.13, 0.20, 0.035, False, "campaigns"),
+        Part("redeemed_tailored", "households that redeem per contact, tailored campaign",
+             0.13, 0.20, 0.035, False, "campaigns"),
         Part("redeemed_generic", "the same, generic campaign", 0.04, 0.08, 0.02, False, "campaigns"),
     )),
     Row(12, FITTED, JOURNEY, (
         Part("top_redeemers", "share of redemptions of the top tenth", 0.65, 0.85, 0.10, False, "campaigns"),
     )),
     Row(13, CHECKED, JOURNEY + "; Venkatesan and Farris 2012", (
-        Part("exposure_lift", "lift of the campaign's products among those who redeem nothing", 0.04, 0.26, 0.0, False, "campaigns"),
+        Part("exposure_lift", "lift of the campaign's products among those who redeem nothing",
+             0.04, 0.26, 0.0, False, "campaigns"),
     )),
     Row(14, CHECKED, JOURNEY, (
-        Part("history_gain", "AUC of redemption: purchases less demographics", 0.07, 0.14, 0.0, False, "campaigns"),
+        Part("history_gain", "AUC of redemption, purchases less demographics", 0.07, 0.14, 0.0, False, "campaigns"),
         Part("demographics_gain", "AUC that demographics add to purchases", -1.0, 0.005, 0.0, False, "campaigns"),
     )),
     Row(15, CHECKED, JOURNEY, (

@@ -199,10 +199,14 @@ def copula(real: F64, seed: int) -> F64:
 
 def bootstrap(truth: Year, seed: int) -> Year:
     """Each household shops on its own real days and carries home a basket of its own, drawn anew."""
-    trips = truth.lines.select("household", "day", "week").unique(["household", "day"]).sort("household", "day")
+    trips = (
+        truth.lines.select("household", "day", "week").unique(["household", "day"]).sort("household", "day")
+    )
     size = trips.group_by("household", maintain_order=True).len()["len"].to_numpy().astype(np.int64)
     first = np.repeat(np.concatenate([[0], np.cumsum(size)[:-1]]), size)
-    drawn = first + (np.random.default_rng(seed).random(trips.height) * np.repeat(size, size)).astype(np.int64)
+    drawn = first + (np.random.default_rng(seed).random(trips.height) * np.repeat(size, size)).astype(
+        np.int64
+    )
     source = trips["day"].to_numpy()[drawn]
     moved = trips.with_columns(source=pl.Series(source, dtype=pl.Int32))
     lines = moved.rename({"day": "new_day", "week": "new_week"}).join(

@@ -28,7 +28,7 @@ __all__ = ["Progress", "fit"]
 #: Called with what is being done and how much of the whole is done, 0 to 1.
 Progress = Callable[[str, float], None]
 
-CALIBRATE_ROUNDS = 4
+CALIBRATE_ROUNDS = 6
 
 #: Where each part of Habits and Demand comes from: ``fitted`` to a household's own purchases or to all of
 #: them; ``calibrated`` further by simulating and matching; ``given`` by an earlier study of the default
@@ -37,11 +37,11 @@ ORIGIN = {
     "fitted": [
         *("trip_dow", "trip_class", "gap_power", "row_category", "row_interval", "row_units"),
         *("product", "loyalty", "deal", "private", "tier", "store", "store_cdf", "novelty", "coupon"),
-        *("week_trips", "week_category", "size_factor", "entry", "entry_units", "more_units"),
+        *("week_trips", "week_category", "entry", "entry_units", "more_units"),
     ],
     "calibrated": [
         *("trip_rate", "row_rate", "row_explore", "row_lines"),
-        *("gap_hazard", "age_hazard", "drift_sigma", "size_cdf", "size_scale"),
+        *("gap_hazard", "age_hazard", "drift_sigma", "size_cdf", "size_scale", "size_factor"),
     ],
     "given": ["response"],
     "told": ["age", "income", "kids", "household_size"],

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from regulars import draws
 from regulars.consumers.choice import aisle_of
 from regulars.consumers.population import AGE_EDGES, BASKET_SIZES, GAP_EDGES, Demand, Habits, Population
-from regulars.fitting.categories import rows_of_history, tabulate
+from regulars.fitting.categories import SIZE_EDGES, SIZE_GROUP, rows_of_history, tabulate
 from regulars.fitting.fidelity import figures
 from regulars.fitting.history import History, history_of, week_of_day
 from regulars.fitting.rehearsal import live
@@ -31,6 +31,8 @@ SEED = 20170101
 WARM_UP = 35
 #: Weight, in trips or purchases, of leaving a parameter as it is.
 CAUTION = 60.0
+#: The same in products of one household.
+ROAM_CAUTION = 20.0
 #: Baskets of more categories count as of this many.
 MOST_SEEN = 150
 #: Part of a correction that is made at once.
@@ -85,8 +87,21 @@ class _Seen:
         )
         self.lines_per_category = history.bought_lines.sum() / max(len(history.bought_lines), 1)
         self.drift = drift_strength(history, habits.trip_class, demand.week_trips.astype(np.float64))
+        self.by_size = _by_size(history, categories)
+        self.products = np.bincount(
+            lines.select("household", "product").unique()["household"].to_numpy(),
+            minlength=history.households,
+        ).astype(np.float64)
         self.gap = _gaps(history, habits, demand)
         self.age = _ages(history, categories, demand)
+
+
+def _by_size(history: History, categories: int) -> F64:
+    """(groups, C) purchases by how many categories the basket had."""
+    group = np.repeat(np.searchsorted(SIZE_EDGES, history.trip_size), history.trip_size)
+    cell = group * categories + history.bought_category
+    groups = len(SIZE_EDGES) + 1
+    return np.bincount(cell, minlength=groups * categories).reshape(groups, categories).astype(np.float64)
 
 
 def _gaps(history: History, habits: Habits, demand: Demand) -> tuple[F64, F64]:
@@ -163,21 +178,36 @@ def _correct(population: Population, target: _Seen, seen: _Seen, sizes: F64) -> 
         np.clip((np.maximum(target.drift, 0.0) + 0.02) / (np.maximum(seen.drift, 0.0) + 0.02), 0.5, 2.0)
         ** 0.5
     )
+    trips_of = np.diff(habits.row_ptr)
     lines = 1 + (habits.row_lines - 1) * many**STEP
     habits = habits._replace(
         trip_rate=_moved(habits.trip_rate, trips[habits.trip_class]),
         drift_sigma=np.clip(_moved(habits.drift_sigma, drift[habits.trip_class]), 0.02, 2.0),
         row_rate=_moved(habits.row_rate, bought[habits.row_category]),
-        row_explore=_moved(habits.row_explore, np.asarray(roam)),
+        row_explore=_moved(
+            habits.row_explore, roam * _own_roam(target, seen)[np.repeat(np.arange(len(trips_of)), trips_of)]
+        ),
         row_lines=lines.astype(np.float32),
         size_cdf=_shifted(habits.size_cdf, _size_shift(sizes, target.sizes)),
     )
+    mix = _ratio(target.by_size, seen.by_size)
+    mix /= (target.by_size.sum(1, keepdims=True) + CAUTION) / (seen.by_size.sum(1, keepdims=True) + CAUTION)
+    # What a category sells in all is moved by its rates.
+    mix /= bought
     demand = demand._replace(
+        size_factor=np.clip(_moved(demand.size_factor, mix[SIZE_GROUP]), 0.02, 50.0),
         gap_hazard=np.clip(_moved(demand.gap_hazard, gap), 0.02, 20.0),
         age_hazard=np.clip(_moved(demand.age_hazard, age), 0.02, 20.0),
         size_scale=_moved(demand.size_scale, _size_ratio(sizes)),
     )
     return replace(population, habits=habits, demand=demand)
+
+
+def _own_roam(target: _Seen, seen: _Seen) -> F64:
+    """(N,) how much more of what it does not know each household should try, by its number of products."""
+    ratio = (target.products + ROAM_CAUTION) / (seen.products + ROAM_CAUTION)
+    ratio /= (target.products.sum() + ROAM_CAUTION) / (seen.products.sum() + ROAM_CAUTION)
+    return np.asarray(np.clip(ratio, 0.6, 1.6) ** 1.5)
 
 
 def _moved(column: F32, ratio: F64) -> F32:

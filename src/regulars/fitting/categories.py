@@ -15,10 +15,11 @@ from regulars.terms import F64, I32, I64
 SEASON_WEIGHT = 60.0
 AGE_WEIGHT = 60.0
 SIZE_WEIGHT = 60.0
-BREADTH_WEIGHT = 6.0
+BREADTH_WEIGHT = 1.5
 ROUNDS = 4
 #: Basket sizes are read in these groups, so that a rare category has numbers in each.
-SIZE_GROUP = np.searchsorted([1, 2, 4, 7, 12, 20, 33, 55], BASKET_SIZES)
+SIZE_EDGES = np.array([1, 2, 4, 7, 12, 20, 33, 55])
+SIZE_GROUP = np.searchsorted(SIZE_EDGES, BASKET_SIZES)
 
 
 class Rows(NamedTuple):
@@ -124,9 +125,8 @@ class _Prior:
         mean = np.maximum(per_category, 0.3) / max(every.sum(), 1e-9)
         self.shape = _shapes(mean, np.minimum(buyers, history.households * 0.995), every)
         self.per = self.shape / mean
-        chance = 1.0 - (self.per[None, :] / (self.per[None, :] + every[:, None])) ** self.shape[None, :]
         have = np.diff(rows.ptr)
-        self.breadth = np.clip((have + BREADTH_WEIGHT) / (chance.sum(1) + BREADTH_WEIGHT), 0.2, 4.0)
+        self.breadth = _breadth(have, self.shape, self.per, every)
         self._household = np.repeat(np.arange(history.households), have)
         self._rows, self._every = rows, every
 
@@ -147,6 +147,22 @@ class _Prior:
         table[self._household, rows.category] = 0.0
         total = table.sum(0) + 1e-9
         return table.sum(1), total / total.sum()
+
+
+def _breadth(have: I64, shape: F64, per: F64, every: F64) -> F64:
+    """(N,) factor on the shapes with which a household buys as many categories as it did, by bisection.
+
+    Its number counts for as much as BREADTH_WEIGHT categories against the usual one.
+    """
+    silent = shape[None, :] * np.log1p(every[:, None] / per[None, :])
+    usual = (1.0 - np.exp(-silent)).sum(1)
+    wanted = usual * (have + BREADTH_WEIGHT) / (usual + BREADTH_WEIGHT)
+    low, high = np.full(len(have), np.log(0.05)), np.full(len(have), np.log(8.0))
+    for _ in range(16):
+        middle = (low + high) / 2
+        found = (1.0 - np.exp(-silent * np.exp(middle)[:, None])).sum(1)
+        high, low = np.where(found > wanted, middle, high), np.where(found > wanted, low, middle)
+    return np.asarray(np.exp((low + high) / 2))
 
 
 def _shapes(mean: F64, buyers: F64, every: F64) -> F64:

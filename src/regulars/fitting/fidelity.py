@@ -24,9 +24,7 @@ def quick_check(
     }
 
 
-def figures(
-    lines: pl.DataFrame, households: int, days: int, half: int | None = None
-) -> dict[str, float]:
+def figures(lines: pl.DataFrame, households: int, days: int, half: int | None = None) -> dict[str, float]:
     """What can be said of purchase lines in a few numbers.
 
     Parameters

@@ -20,15 +20,15 @@ DISCOUNT = 0.45
 #: Weight of exploration in a row that has only begun.
 EXPLORE = 1.0
 ROAMING_WEIGHT = 20.0
-UNITS_WEIGHT = 4.5
-LINES_WEIGHT = 4.5
+UNITS_WEIGHT = 2.5
+LINES_WEIGHT = 3.0
 #: Weight, in units beyond the first, of a household buying as many of a thing as others do.
-BULK_WEIGHT = 2.0
+BULK_WEIGHT = 1.0
 #: Weight, in units beyond the first, of a product being like its category.
 MORE_WEIGHT = 3.0
 STORE_WEIGHT = 0.8
 #: What one store of a household's loses to stores that it was not seen in: those come and go.
-STORE_DISCOUNT = 0.3
+STORE_DISCOUNT = 0.15
 #: Products kept in a row; what she bought of others is as if she had explored.
 MOST_KNOWN = 12
 
@@ -77,6 +77,8 @@ def fit_products(lines: pl.DataFrame, history: History, rows: Rows, explore: Exp
     )
     category_lines = _mean_by(rows.category, in_lines, rows.times, categories)
     category_units = _mean_by(rows.category, in_units, in_lines, categories)
+    many = category_lines[rows.category] - 1.0
+    usual_lines = 1.0 + many * _bulk(in_lines - rows.times, rows.times * many, household, history.households)
     usual = 1.0 + (category_units[rows.category] - 1.0) * _bulk(
         in_units - in_lines, in_lines * (category_units[rows.category] - 1.0), household, history.households
     )
@@ -87,14 +89,14 @@ def fit_products(lines: pl.DataFrame, history: History, rows: Rows, explore: Exp
         loyalty=(times - DISCOUNT) * plain,
         explore=unknown,
         units=units,
-        lines=(in_lines + LINES_WEIGHT * category_lines[rows.category]) / (rows.times + LINES_WEIGHT),
+        lines=(in_lines + LINES_WEIGHT * usual_lines) / (rows.times + LINES_WEIGHT),
         category_units=category_units,
         more_units=_more_units(lines, rows, units, explore),
     )
 
 
 def _bulk(found: F64, expected: F64, household: I64, households: int) -> F64:
-    """(K,) units beyond the first of a household against those usual in the categories that it buys."""
+    """(K,) units (or lines) beyond the first of a household against those usual in what it buys."""
     own = np.bincount(household, np.maximum(found, 0.0), households)
     usual = np.bincount(household, np.maximum(expected, 0.0), households)
     return np.asarray(((own + BULK_WEIGHT) / (usual + BULK_WEIGHT))[household])

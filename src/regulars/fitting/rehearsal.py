@@ -55,7 +55,9 @@ def live(
         )
     aisle = aisle or aisle_of(shelf, population.demand)
     days = int(population.about["days"])
-    return _shared(population, aisle, threads, lambda part: _live(population, aisle, part, key, -warm_up, days, None))
+    return _shared(
+        population, aisle, threads, lambda part: _live(population, aisle, part, key, -warm_up, days, None)
+    )
 
 
 def live_from(
@@ -74,7 +76,9 @@ def live_from(
     Parameters as for :func:`live`; ``needs`` are of all consumers and stay as they are.
     """
     aisle = aisle or aisle_of(shelf, population.demand)
-    return _shared(population, aisle, threads, lambda part: _live(population, aisle, part, key, first, end, needs))
+    return _shared(
+        population, aisle, threads, lambda part: _live(population, aisle, part, key, first, end, needs)
+    )
 
 
 def _shared(
@@ -147,5 +151,9 @@ def _live(
 
 def _of(needs: Needs, part: NDArray[np.int64], rows: slice) -> Needs:
     return Needs(
-        needs.last_trip[part].copy(), needs.drift[part].copy(), needs.drift_level[part].copy(), needs.last_bought[rows].copy(), needs.last_product[rows].copy(),
+        needs.last_trip[part].copy(),
+        needs.drift[part].copy(),
+        needs.drift_level[part].copy(),
+        needs.last_bought[rows].copy(),
+        needs.last_product[rows].copy(),
     )

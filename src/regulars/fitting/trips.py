@@ -126,7 +126,9 @@ def _drifts(history: History, classes: U8, week: F64) -> F64:
     season = week[week_of_day(history.days, history.first_dow)[day]] * history.is_open[day]
     share = season.reshape(periods, PERIOD_DAYS).sum(1)
     share = np.maximum(share / max(share.sum(), 1e-9), 1e-6)
-    weight = periods / np.expm1(DRIFTS**2)  # of the Dirichlet: one over the variance of exp(drift), per period
+    weight = periods / np.expm1(
+        DRIFTS**2
+    )  # of the Dirichlet: one over the variance of exp(drift), per period
     likelihood = np.empty((history.households, len(DRIFTS)))
     for k, total in enumerate(weight):
         terms = _rising_sum(counts, total * share)

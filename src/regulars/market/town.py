@@ -128,9 +128,7 @@ def build(scenario: Scenario, *, rejects: Path | None = None, say: Callable[[str
     return settle(scenario, panel, goods, population, fingerprint)
 
 
-def settle(
-    scenario: Scenario, panel: Panel, goods: Shelf, population: Population, fingerprint: str
-) -> Town:
+def settle(scenario: Scenario, panel: Panel, goods: Shelf, population: Population, fingerprint: str) -> Town:
     """The town of a scenario from its parts.
 
     Parameters

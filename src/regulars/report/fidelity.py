@@ -146,11 +146,13 @@ def render(found: Mapping[str, Any]) -> str:
 
 
 def _panel(picture: Mapping[str, Any]) -> Panel:
-    drawn = charts.svg(charts.against(picture, {"real": REAL, "simulated": SIMULATED}), f"p-{picture['name']}")
-    real, simulated = (max(range(len(picture[k])), key=lambda at, k=k: picture[k][at]) for k in ("real", "simulated"))
+    drawn = charts.svg(
+        charts.against(picture, {"real": REAL, "simulated": SIMULATED}), f"p-{picture['name']}"
+    )
     labels = picture["labels"]
+    real, simulated = (labels[picture[k].index(max(picture[k]))] for k in ("real", "simulated"))
     alt = (
-        f"{picture['title']}: {picture['y']} by {picture['x']}. Highest at {labels[real]} in the real panel, "
-        f"at {labels[simulated]} in the simulated one."
+        f"{picture['title']}: {picture['y']} by {picture['x']}. Highest at {real} in the real panel, "
+        f"at {simulated} in the simulated one."
     )
     return Panel(alt, drawn, title=picture["title"], note=f"{picture['y']}, by {picture['x']}")
