@@ -25,12 +25,12 @@ help: ## show this list
 
 $(RUN): pyproject.toml
 	@echo "Setting up .venv (once; a few minutes on a slow line)"
-	@$(install) '.[journey]'
+	@$(install) '.[journey,fidelity]'
 	@touch $@
 
 $(DEV): pyproject.toml
 	@echo "Setting up .venv with the development tools (once; a few minutes on a slow line)"
-	@$(install) '.[journey,dev]'
+	@$(install) '.[journey,fidelity,dev]'
 	@touch $@ $(RUN)
 
 simulate: $(RUN) ## rehearse policies on the default world; ARGS="--help" shows the options

@@ -238,13 +238,31 @@ def test_a_coupon_raises_its_product_and_is_redeemed_once():
     assert not np.isin(again.consumer[:k][again.offer[:k] == 0], users).any()
 
 
-def test_a_booklet_of_coupons_stays_in_hand():
-    aisle = made_aisle(offers=made_offers([0, 1], kind=OfferKind.CAMPAIGN))
+def booklets(day, **parts):
+    """Of the lines of each consumer on a day, with a booklet from day 0 in hand: redeemed or not, and the town."""
+    aisle = made_aisle(offers=made_offers([0, 1], kind=OfferKind.CAMPAIGN), **parts)
     town = made_town(made_habits(N, coupon=np.ones(N, np.float32)))
     tell(town, slice(None), NONE, offer=0, saving=0.25)
-    lines, n = everybody_shops(town, aisle)
-    assert (lines.offer[:n] == 0).sum() > 0
+    lines, n = everybody_shops(town, aisle, day=day)
+    good = np.isin(lines.product[:n], [0, 1])
+    return lines.offer[:n][good] == 0, lines.consumer[:n][good], town
+
+
+def test_a_booklet_of_coupons_stays_in_hand():
+    used, _, town = booklets(10)
+    assert used.sum() > 0
     assert (town.hand.offer[:, 0, 0] == 0).all()
+
+
+def test_a_booklet_is_got_round_to_and_then_forgotten():
+    at_once, soon, late = (booklets(day)[0].mean() for day in (0, 10, 90))
+    assert at_once == 0 and 0 < late < soon / 3
+
+
+def test_a_booklet_that_holds_part_of_the_coupons_is_used_for_part_of_the_lines():
+    whole = booklets(10)[0].mean()
+    part = booklets(10, reach=np.array([0.25], np.float32))[0].mean()
+    assert 0 < part < 0.5 * whole
 
 
 def test_who_never_thinks_of_coupons_redeems_none():

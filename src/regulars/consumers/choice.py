@@ -50,11 +50,10 @@ _SERVED = int(Fate.SERVED)
 MOST_LINES = 320
 MOST_OF_CATEGORY = 8
 MOST_UNITS = 24
-#: Cumulative shares of two, three ... units among lines with several, and mean of those beyond the first (The
-#: Complete Journey of 2017); above the most that are several, the law is geometric.
-SEVERAL = (0.737, 0.870, 0.949, 0.970, 0.988, 0.991, 0.996)
-SEVERAL_MEAN = 1.499
-MOST_SEVERAL = 0.8
+#: Units beyond the first of lines with several units (The Complete Journey of 2017: two are 73% of these), and
+#: the most lines of which there are several.
+SEVERAL_BASE, SEVERAL_MORE = 1.2, 0.6
+MOST_SEVERAL = 0.95
 #: Most that prices, placement and messages may multiply the hazard of a category by.
 MOST_LIFT = 2.0
 MOST_LIFT_IN_HAND = 8.0
@@ -619,27 +618,20 @@ def lift(today, town, aisle, visit, row, category):
 def units_of(u, mean):
     """Number of units, from 1, with the given mean: one, or several as they are usually several.
 
-    Two are far commoner among several than a geometric law has it, and four commoner than that has three.
-    Where nearly every line has several, their number is geometric.
+    Several are oftenest two: where units beyond the first average ``extra``, those of lines with several
+    average ``SEVERAL_BASE + SEVERAL_MORE x extra``, geometric from one on.
     """
     extra = max(mean - 1.0, 0.0)
-    several = min(extra / SEVERAL_MEAN, MOST_SEVERAL)
-    if u < 1.0 - several or several <= 0.0:
-        return 1
-    left = (u - (1.0 - several)) / several
-    if several < MOST_SEVERAL:
+    several = min(extra / (SEVERAL_BASE + SEVERAL_MORE * extra), MOST_SEVERAL)
+    units = 1
+    if u >= 1.0 - several and several > 0.0:
+        left = (u - (1.0 - several)) / several
+        again = 1.0 - several / extra
+        tail = again
         units = 2
-        for share in SEVERAL:
-            if left < share:
-                return units
+        while left >= 1.0 - tail and units < MOST_UNITS:
             units += 1
-        return units
-    stop = several / extra
-    units = 2
-    tail = 1.0 - stop
-    while left >= 1.0 - tail and units < MOST_UNITS:
-        units += 1
-        tail *= 1.0 - stop
+            tail *= again
     return units
 
 

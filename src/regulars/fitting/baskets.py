@@ -10,7 +10,7 @@ from regulars.terms import F64, I64
 
 CLASSES = 8
 #: Weight of the classes' distribution in a household's own, in trips.
-PRIOR_WEIGHT = 1.5
+PRIOR_WEIGHT = 4.0
 #: Hazard with which a basket of the smallest size gets a second category.
 SMALLEST_HAZARD = 0.08
 _ROUNDS_CLASSES = 30

@@ -15,7 +15,7 @@ from regulars.terms import F64, I32, I64
 SEASON_WEIGHT = 60.0
 AGE_WEIGHT = 60.0
 SIZE_WEIGHT = 60.0
-BREADTH_WEIGHT = 1.5
+BREADTH_WEIGHT = 3.0
 ROUNDS = 4
 #: Basket sizes are read in these groups, so that a rare category has numbers in each.
 SIZE_EDGES = np.array([1, 2, 4, 7, 12, 20, 33, 55])

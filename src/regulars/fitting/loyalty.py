@@ -20,8 +20,8 @@ DISCOUNT = 0.45
 #: Weight of exploration in a row that has only begun.
 EXPLORE = 1.0
 ROAMING_WEIGHT = 20.0
-UNITS_WEIGHT = 2.5
-LINES_WEIGHT = 3.0
+UNITS_WEIGHT = 4.5
+LINES_WEIGHT = 4.5
 #: Weight, in units beyond the first, of a household buying as many of a thing as others do.
 BULK_WEIGHT = 1.0
 #: Weight, in units beyond the first, of a product being like its category.
