@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -158,8 +159,8 @@ def tell_apart(
             "feature": labels[j],
             "meaning": FEATURES[labels[j]],
             "worth": round(float(worth[j]), 4),
-            "real": round(float(np.nanmedian(real[:, j])), 4),
-            "simulated": round(float(np.nanmedian([np.nanmedian(x[:, j]) for x in lived])), 4),
+            "real": _median(real[:, j]),
+            "simulated": _median(np.concatenate([x[:, j] for x in lived])),
         }
         for j in order
     ]
@@ -182,10 +183,15 @@ def copula(real: F64, seed: int) -> F64:
     from scipy.stats import rankdata
 
     known = real[np.isfinite(real[:, 0])]
-    filled = np.where(np.isfinite(known), known, np.nanmedian(known, axis=0))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # a feature that nobody has
+        filled = np.where(np.isfinite(known), known, np.nan_to_num(np.nanmedian(known, axis=0)))
     normal = ndtri((np.apply_along_axis(rankdata, 0, filled) - 0.5) / len(filled))
+    moving = normal.std(0) > 0  # what is the same for all goes with nothing
+    together = np.eye(filled.shape[1])
+    together[np.ix_(moving, moving)] = np.corrcoef(normal[:, moving], rowvar=False)
     drawn = np.random.default_rng(seed).multivariate_normal(
-        np.zeros(filled.shape[1]), np.corrcoef(normal, rowvar=False), len(filled), check_valid="ignore"
+        np.zeros(filled.shape[1]), together, len(filled), check_valid="ignore"
     )
     level = ndtr(drawn)
     made = np.full_like(real, np.nan)
@@ -214,6 +220,11 @@ def bootstrap(truth: Year, seed: int) -> Year:
     )
     lines = lines.with_columns(day=pl.col("new_day"), week=pl.col("new_week")).select(truth.lines.columns)
     return replace(truth, lines=lines.sort("household", "day"))
+
+
+def _median(column: F64) -> float | None:
+    known = column[np.isfinite(column)]
+    return round(float(np.median(known)), 4) if len(known) else None
 
 
 def _rounded(values: Sequence[float]) -> float:

@@ -23,6 +23,8 @@ RATE_CLASSES = 4
 #: Strengths of drift among which each household's is drawn.
 DRIFTS = np.array([0.05, 0.2, 0.35, 0.5, 0.7, 0.95, 1.25, 1.6])
 DRIFT_SEED = 20170102
+#: Where fewer than two periods are known.
+UNKNOWN_DRIFT = 0.6
 PERIOD_DAYS = 28
 ROUNDS = 4
 # Lags, in weeks, at which the drift is read: beyond what the gap hazard explains.
@@ -117,7 +119,9 @@ def _drifts(history: History, classes: U8, week: F64) -> F64:
     Dirichlet-multinomial likelihood of the counts on a grid of strengths, mixed by class of rates (EM). Drawn
     and not averaged: most households are steady, a few come and go, and a mean would make all of them alike.
     """
-    periods = max(history.days // PERIOD_DAYS, 1)
+    periods = history.days // PERIOD_DAYS
+    if periods < 2:
+        return np.full(history.households, UNKNOWN_DRIFT)
     at = history.trip_day // PERIOD_DAYS
     counts = np.zeros((history.households, periods))
     inside = at < periods
