@@ -151,3 +151,9 @@ def test_what_the_columns_cannot_tell_is_not_called_fitted():
 
 def test_the_default_panel_tells_everything(village):
     assert village.about["untold"] == []
+
+
+def test_weeks_that_were_not_seen_are_usual_weeks(village_panel, shelf):
+    early = of_households(village_panel, 60, 140)
+    population, _ = fitting.assemble(early, shelf, lambda text, done: None)
+    assert (population.demand.week_trips[21:] == 1).all() and (population.demand.week_category[21:] == 1).all()

@@ -52,7 +52,7 @@ MOST_OF_CATEGORY = 8
 MOST_UNITS = 24
 #: Units beyond the first of lines with several units (The Complete Journey of 2017: two are 73% of these), and
 #: the most lines of which there are several.
-SEVERAL_BASE, SEVERAL_MORE = 1.2, 0.6
+SEVERAL_BASE, SEVERAL_MORE = 1.05, 0.6
 MOST_SEVERAL = 0.95
 #: Most that prices, placement and messages may multiply the hazard of a category by.
 MOST_LIFT = 2.0

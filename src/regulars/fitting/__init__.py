@@ -36,11 +36,11 @@ CALIBRATE_ROUNDS = 6
 ORIGIN = {
     "fitted": [
         *("trip_dow", "trip_class", "gap_power", "row_category", "row_interval", "row_units"),
-        *("product", "loyalty", "deal", "private", "tier", "store", "store_cdf", "novelty", "coupon"),
+        *("product", "loyalty", "deal", "private", "tier", "store", "store_cdf", "coupon"),
         *("week_trips", "week_category", "entry", "entry_units", "more_units"),
     ],
     "calibrated": [
-        *("trip_rate", "row_rate", "row_explore", "row_lines"),
+        *("trip_rate", "row_rate", "row_explore", "row_lines", "novelty"),
         *("gap_hazard", "age_hazard", "drift_sigma", "size_cdf", "size_scale", "size_factor"),
     ],
     "given": ["response"],

@@ -33,6 +33,8 @@ WARM_UP = 35
 CAUTION = 60.0
 #: The same in products of one household.
 ROAM_CAUTION = 20.0
+#: The same in categories of one household.
+BREADTH_CAUTION = 5.0
 #: Baskets of more categories count as of this many.
 MOST_SEEN = 150
 #: Part of a correction that is made at once.
@@ -92,6 +94,7 @@ class _Seen:
             lines.select("household", "product").unique()["household"].to_numpy(),
             minlength=history.households,
         ).astype(np.float64)
+        self.categories = np.diff(rows_of_history(history, categories).ptr).astype(np.float64)
         self.gap = _gaps(history, habits, demand)
         self.age = _ages(history, categories, demand)
 
@@ -188,6 +191,7 @@ def _correct(population: Population, target: _Seen, seen: _Seen, sizes: F64) -> 
             habits.row_explore, roam * _own_roam(target, seen)[np.repeat(np.arange(len(trips_of)), trips_of)]
         ),
         row_lines=lines.astype(np.float32),
+        novelty=_moved(habits.novelty, _own_breadth(target, seen)),
         size_cdf=_shifted(habits.size_cdf, _size_shift(sizes, target.sizes)),
     )
     mix = _ratio(target.by_size, seen.by_size)
@@ -201,6 +205,12 @@ def _correct(population: Population, target: _Seen, seen: _Seen, sizes: F64) -> 
         size_scale=_moved(demand.size_scale, _size_ratio(sizes)),
     )
     return replace(population, habits=habits, demand=demand)
+
+
+def _own_breadth(target: _Seen, seen: _Seen) -> F64:
+    """(N,) how much oftener each household should enter a new category, by its number of categories."""
+    ratio = (target.categories + BREADTH_CAUTION) / (seen.categories + BREADTH_CAUTION)
+    return np.asarray(np.clip(ratio, 0.6, 1.6) ** 2)
 
 
 def _own_roam(target: _Seen, seen: _Seen) -> F64:

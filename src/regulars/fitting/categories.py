@@ -89,6 +89,7 @@ def fit_categories(
         rate = prior.rate(rows.times, exposure)
         season *= (week_table[0] + SEASON_WEIGHT) / (week_table[1] + SEASON_WEIGHT)
         season /= np.maximum(_weighted(season, week_table[1]), 1e-9)
+        season[week_table[1].sum(1) == 0] = 1.0
         age_hazard = shrunken(age_hazard, found, expected)
         size_factor *= _by_group(size_table[0], size_table[1])
     novelty, entry = prior.novelty(rows, every)

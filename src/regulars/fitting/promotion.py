@@ -24,6 +24,9 @@ TIER_WEIGHT = 3.0
 #: Coupons in one booklet, and the most prone that anybody is taken to be.
 BOOKLET = 16
 MOST_PRONE = 0.95
+#: How much more of her purchases tailored coupons cover than as many drawn at random (redemptions a line, types A
+#: over B and C, of The Complete Journey up to July).
+TAILORED = 1.6
 #: How much more of what a booklet covers is bought by those who have it in hand than real lines show: found by
 #: sending the campaigns of The Complete Journey up to July again.
 RAISED = 1.2
@@ -59,12 +62,15 @@ def fit_tilts(lines: pl.DataFrame, shelf: Shelf, explore: Explore, households: i
 def booklet_reach(panel: Panel) -> F64:
     """(campaigns,) share of a campaign's coupons that one household was sent; 1 where it was sent them all.
 
-    A large campaign is a pool from which each household gets the sixteen that suit its purchases (84.51,
-    The Complete Journey user guide, campaigns of type A).
+    A campaign of type A is a pool of which each household gets the sixteen coupons that suit its purchases (84.51,
+    The Complete Journey user guide), so that they cover more of these than sixteen at random would.
     """
     count = int(panel.campaigns["campaign"].cast(pl.Int64).to_numpy().max(initial=-1)) + 1
     coupons = np.bincount(panel.coupons["campaign"].to_numpy().astype(np.int64), minlength=count)
-    return np.asarray(np.minimum(1.0, BOOKLET / np.maximum(coupons, 1)), np.float64)
+    reach: F64 = np.ones(count)
+    for campaign in panel.campaigns.filter(pl.col("type") == "A")["campaign"]:
+        reach[campaign] = min(1.0, TAILORED * BOOKLET / max(coupons[campaign], 1))
+    return reach
 
 
 def fit_proneness(panel: Panel) -> F64:

@@ -76,6 +76,7 @@ def fit_trips(history: History, weeks: int) -> TripHabits:
         if turn > 0:
             power = _powers(seen.fit, power)
         classes = _classes(rate)
+    week[length == 0] = 1.0
     drift = _drifts(history, classes, week)
     return TripHabits(rate, dow, classes, power, gap_hazard, drift, week, shape, days)
 

@@ -46,7 +46,7 @@ def number(value: float | None) -> str:
 def band(target: list[float | None]) -> str:
     """A target in words: from and to, or one bound."""
     low, high = target
-    if low is not None and low <= -0.999 and high is not None:
+    if low == -1 and high is not None:  # as low as it can be
         return f"at most {number(high)}"
     if high is None or high >= 1e6:
         return f"above {number(low)}"
