@@ -81,7 +81,7 @@ BOOKLET_HALF_LIFE = 30.0
 BOOKLET_DELAY = 2.5
 #: Share of the booklets read that are used at all; the others lie in a drawer (same source: those who redeem
 #: something redeem several).
-BOOKLET_USED = 0.6
+BOOKLET_USED = 0.75
 #: Half-lives after which a message is forgotten.
 FORGOTTEN = 8.0
 _LN2 = 0.6931471805599453

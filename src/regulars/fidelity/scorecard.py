@@ -216,7 +216,9 @@ def _part(
         }
     if measurable and part.key in held:
         truth, simulated = held[part.key]
-        bounds = target(part, truth, False) if part.near else (low, high)
+        # The weeks held out are their own target: displays, say, do less in some seasons.
+        around = part.near or (part.high - part.low) / 2
+        bounds = (truth - around, truth + around)
         told["held_out"] = {
             "real": _plain(truth),
             "measured": _plain(simulated),
