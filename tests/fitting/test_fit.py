@@ -156,4 +156,6 @@ def test_the_default_panel_tells_everything(village):
 def test_weeks_that_were_not_seen_are_usual_weeks(village_panel, shelf):
     early = of_households(village_panel, 60, 140)
     population, _ = fitting.assemble(early, shelf, lambda text, done: None)
-    assert (population.demand.week_trips[21:] == 1).all() and (population.demand.week_category[21:] == 1).all()
+    assert (population.demand.week_trips[21:] == 1).all() and (
+        population.demand.week_category[21:] == 1
+    ).all()

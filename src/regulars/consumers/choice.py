@@ -74,13 +74,11 @@ AGAIN, AGAIN_HALF_LIFE = 0.25, 45.0
 #: Shoppers whose categories are chosen before their products are: few enough to stay in the cache in between.
 CHUNK = 32
 
-#: Days after which half of those who would use a coupon of a booklet no longer think of it: redemptions of
-#: the campaigns of The Complete Journey of 2017 up to July, over purchases on which they could be used.
+#: A booklet of coupons: days after which half of those who would use it no longer think of it; days after which all
+#: but 1/e have got round to it; share of booklets read that are used at all. Set by hand on the redemptions of all
+#: campaigns of The Complete Journey of 2017, over the days of a campaign and by household.
 BOOKLET_HALF_LIFE = 30.0
-#: Days after which all but 1/e have got round to a booklet that came (same source).
 BOOKLET_DELAY = 2.5
-#: Share of the booklets read that are used at all; the others lie in a drawer (same source: those who redeem
-#: something redeem several).
 BOOKLET_USED = 0.75
 #: Half-lives after which a message is forgotten.
 FORGOTTEN = 8.0

@@ -101,7 +101,7 @@ ROWS = (
     Row(12, FITTED, JOURNEY, (
         Part("top_redeemers", "share of redemptions of the top tenth", 0.65, 0.85, 0.10, False, "campaigns"),
     )),
-    Row(13, CHECKED, JOURNEY + "; Venkatesan and Farris 2012", (
+    Row(13, FITTED, JOURNEY + "; Venkatesan and Farris 2012", (
         Part("exposure_lift", "lift of the campaign's products among those who redeem nothing",
              0.04, 0.26, 0.0, False, "campaigns"),
     )),

@@ -11,8 +11,8 @@ from regulars.consumers.population import Needs, Population
 from regulars.sources.panel import Panel
 from regulars.terms import F64
 
-#: Weekly forgetting of the filter of a trip rate, and weight of its long-run mean, in weeks: those that predict
-#: the next quarter of The Complete Journey best when fitted on its first two.
+#: Weekly forgetting of the filter of a trip rate, and weight of its long-run mean in weeks: taken from an earlier study
+#: of the same panel, not fitted.
 FORGET = 0.85
 LONG_RUN_WEEKS = 4.0
 

@@ -24,11 +24,11 @@ TIER_WEIGHT = 3.0
 #: Coupons in one booklet, and the most prone that anybody is taken to be.
 BOOKLET = 16
 MOST_PRONE = 0.95
-#: How much more of her purchases tailored coupons cover than as many drawn at random (redemptions a line, types A
-#: over B and C, of The Complete Journey up to July).
+#: How much more of her purchases tailored coupons cover than as many drawn at random. Set by hand: redemptions by
+#: type of all campaigns of The Complete Journey of 2017, sent again.
 TAILORED = 1.6
-#: How much more of what a booklet covers is bought by those who have it in hand than real lines show: found by
-#: sending the campaigns of The Complete Journey up to July again.
+#: How much more of what a booklet covers is bought by those who have it in hand than real lines show. Set by hand in
+#: the same way.
 RAISED = 1.2
 #: A line counts as bought on a deal from this depth.
 DEAL_DEPTH = 0.05
