@@ -39,7 +39,7 @@ simulate: $(RUN) ## rehearse policies on the default world; ARGS="--help" shows 
 fit: $(RUN) ## fit a population to real purchases; ARGS="--help" shows the options
 	$(BIN)/regulars fit $(ARGS)
 
-targeting: $(DEV) ## what predicts customers, and what their baskets give away
+targeting: $(RUN) ## what predicts customers, and what their baskets give away
 	$(BIN)/regulars targeting $(ARGS)
 
 test: $(DEV) ## run every test; WORKERS=2, ARGS go to pytest

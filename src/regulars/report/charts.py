@@ -609,4 +609,4 @@ def against(picture: Mapping[str, Any], colour: Mapping[str, str], width: int = 
     line = data.mark_line(strokeWidth=2.5, point={"size": 22, "filled": True}).encode(
         x=x, y=alt.Y("simulated:Q", axis=axis), color=alt.value(colour["simulated"])
     )
-    return _finish(alt.layer(bars, line), width, 190)
+    return finish(alt.layer(bars, line), width, 190)

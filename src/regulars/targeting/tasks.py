@@ -326,4 +326,4 @@ def _sklearn(part: str) -> Any:
     try:
         return importlib.import_module(f"sklearn.{part}")
     except ImportError as error:
-        raise MissingExtra("boosting", "Comparing what predicts customers") from error
+        raise MissingExtra("fidelity", "Comparing what predicts customers") from error
