@@ -413,7 +413,7 @@ def in_hand(day, i, retailer, town, aisle):
     return held
 
 
-@njit(**INNER)
+@njit(**DOOR)
 def in_hand_for(today, i, retailer, category, town, aisle):
     """The same for one category: NOTHING when what she has in hand has no part in it."""
     hand = town.hand
@@ -473,7 +473,7 @@ def is_good_on(offers, bits_row, product):
     return (word >> np.uint64(product & 63)) & np.uint64(1) != 0
 
 
-@njit(**INNER)
+@njit(**DOOR)
 def coupon_factor(today, town, aisle, visit, product):
     """Factor on a product's weight from the coupon in hand that saves most on it."""
     best = 0.0
@@ -485,7 +485,7 @@ def coupon_factor(today, town, aisle, visit, product):
     return draws.exp(town.persuasion.coupon_lift * best) if best > 0.0 else 1.0
 
 
-@njit(**INNER)
+@njit(**DOOR)
 def _coupon_reach(today, town, aisle, visit, category):
     """Factor on the weight of all products she does not know, from coupons that cover part of them."""
     best = 1.0
@@ -498,7 +498,7 @@ def _coupon_reach(today, town, aisle, visit, category):
     return best
 
 
-@njit(**INNER)
+@njit(**DOOR)
 def _redeem(today, town, aisle, visit, occasion, lines, m):
     """Use the coupon in hand that saves most on this line, if she thinks of it."""
     i, retailer = visit.consumer, visit.retailer
