@@ -26,7 +26,7 @@ from regulars.fitting import fidelity, population_file
 from regulars.fitting.promotion import booklet_reach
 from regulars.market import provenance
 from regulars.market.calendar import Calendar
-from regulars.retail import catalog
+from regulars.retail import catalog, policies
 from regulars.retail.catalog import Catalog, CatalogSettings
 from regulars.retail.policies import history
 from regulars.settings import RetailerSettings, Scenario
@@ -113,17 +113,18 @@ def build(scenario: Scenario, *, rejects: Path | None = None, say: Callable[[str
     rejects : where rows that were left out are listed
     say : told each step that takes long
     """
-    panel, goods = read(
-        scenario.source,
-        columns=scenario.columns,
-        products=Path(scenario.products) if scenario.products else None,
-        date_format=scenario.date_format or None,
-        encoding=scenario.encoding or None,
-        currency=scenario.currency or None,
-        rejects=rejects,
-        say=say,
-    )
-    population, fingerprint = fitted(panel, goods, say)
+    with _compiling():
+        panel, goods = read(
+            scenario.source,
+            columns=scenario.columns,
+            products=Path(scenario.products) if scenario.products else None,
+            date_format=scenario.date_format or None,
+            encoding=scenario.encoding or None,
+            currency=scenario.currency or None,
+            rejects=rejects,
+            say=say,
+        )
+        population, fingerprint = fitted(panel, goods, say)
     say("Laying out the shelf")
     return settle(scenario, panel, goods, population, fingerprint)
 
@@ -238,19 +239,23 @@ def fitted(panel: Panel, goods: Shelf, say: Callable[[str], None] = _quiet) -> t
         if path.is_file():  # another run has fitted it meanwhile
             return population_file.load(path), fingerprint
         say(f"Fitting {panel.households.height:,} households (once; kept for later runs)")
-        with _compiling():
-            population = fitting.fit(panel, goods)
-            say("Checking the fit against the real panel")
-            figures = fidelity.quick_check(population, goods, draws.stream(CHECK_SEED))
+        population = fitting.fit(panel, goods)
+        say("Checking the fit against the real panel")
+        figures = fidelity.quick_check(population, goods, draws.stream(CHECK_SEED))
         population = replace(population, about=population.about | {"simulated": figures["simulated"]})
         population_file.save(population, path)
     return population, fingerprint
 
 
+def _cold() -> bool:
+    """Whether this machine has not yet compiled the kernels of a run, as far as one of the last of them tells."""
+    return not any((Path(policies.__file__).parent / "__pycache__").glob("considerate._decide*.nbi"))
+
+
 @contextmanager
 def _compiling() -> Iterator[None]:
     """Compile the kernels of a run on the second core meanwhile; if that fails, they are compiled when needed."""
-    if (os.cpu_count() or 1) < 2:
+    if (os.cpu_count() or 1) < 2 or not _cold():
         yield
         return
     process = subprocess.Popen(
