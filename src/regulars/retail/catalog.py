@@ -79,7 +79,9 @@ class Today(NamedTuple):
     affinity: F32  #: (CELLS, C) how much more than others people of a demographic cell buy it, log
     tilt: F32  #: (2, C) how much more those with kids, those of 55 or older buy it, log
     verdict: F64  #: (3, F) weights of the predicted verdict
-    need: F64  #: (12,) weights of relevance
+    crowd: F64  #: (C, 4) what everybody's purchases say of the category, see ``relevance.crowd``
+    needs: F64  #: (C, 6) the part of relevance that does not depend on her, see ``relevance.table``
+    need: F64  #: (16,) weights of relevance
 
 
 @dataclass(frozen=True)

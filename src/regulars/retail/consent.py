@@ -66,11 +66,15 @@ class View(NamedTuple):
     unliked: U16
     # purchases
     bought: U16
-    recent: U16
+    kept: U16
+    lately: U16
+    last_nth: U16
     first_day: I16
     last_day: I16
     visits: U16
     last_visit: I16
+    pace: U16
+    small: U16
     spend_cents: I64
     # stated
     wish_category: I16
@@ -229,11 +233,15 @@ def _blank(
         clicked=column(contact, np.uint16),
         unliked=column(contact, np.uint16),
         bought=column(purchases, np.uint16, categories),
-        recent=column(purchases, np.uint16, categories),
+        kept=column(purchases, np.uint16, categories),
+        lately=column(purchases, np.uint16, categories),
+        last_nth=column(purchases, np.uint16, categories),
         first_day=column(purchases, np.int16, categories),
         last_day=column(purchases, np.int16, categories),
         visits=column(purchases, np.uint16),
         last_visit=column(purchases, np.int16),
+        pace=column(purchases, np.uint16),
+        small=column(purchases, np.uint16),
         spend_cents=column(purchases, np.int64),
         wish_category=column(stated, np.int16, WISHES),
         wish_until=column(stated, np.int16, WISHES),
@@ -296,11 +304,15 @@ def _copy(record, view):
     for k in range(len(view.visits)):
         i, open_ = view.row[k], view.present[k, _PURCHASES] != 0
         _copy_row(record.bought, view.bought, i, k, open_, 0)
-        _copy_row(record.recent, view.recent, i, k, open_, 0)
+        _copy_row(record.kept, view.kept, i, k, open_, 0)
+        _copy_row(record.lately, view.lately, i, k, open_, 0)
+        _copy_row(record.last_nth, view.last_nth, i, k, open_, 0)
         _copy_row(record.first_day, view.first_day, i, k, open_, NEVER)
         _copy_row(record.last_day, view.last_day, i, k, open_, NEVER)
         view.visits[k] = record.visits[i] if open_ else 0
         view.last_visit[k] = record.last_visit[i] if open_ else NEVER
+        view.pace[k] = record.pace[i] if open_ else 0
+        view.small[k] = record.small[i] if open_ else 0
         view.spend_cents[k] = record.spend_cents[i] if open_ else 0
     for k in range(len(view.wish_until)):
         i, open_ = view.row[k], view.present[k, _STATED] != 0

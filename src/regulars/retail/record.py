@@ -22,14 +22,22 @@ RING_DAYS = 28  #: days over which contacts are counted exactly
 RECENT = 16  #: last contacts kept with their category
 UNKNOWN = 255  #: a demographic code that she did not tell
 INFERENCES = 2  #: what ``infer`` estimates: kids at home, 55 or older
-RECENT_ONE = 256  #: one purchase today in the fixed point of ``Record.recent``
-RECENT_HALF_LIFE_DAYS = 30
+KEPT = 0.96  #: what is left of a purchase in ``Record.kept`` a visit later
+KEPT_ONE = 2048  #: one purchase in the fixed point of ``Record.kept``
+LATELY_HALF_LIFE_DAYS = 10
+LATELY_ONE = 4096  #: one purchase today in the fixed point of ``Record.lately``
+SMALL_KEPT = 0.9  #: what is left of a basket in ``Record.small`` a visit later
+SMALL_ONE = 4096
+PACE_HALF_LIFE_DAYS = 28
+PACE_ONE = 1024  #: one visit today in the fixed point of ``Record.pace``
+WEEK_AND_QUARTER = (7, 84)  #: half-lives in days of the rows of ``Totals.faded``
+TOTALS_ONE = 1 << 20  #: one in the fixed point of ``Totals.single`` and ``Totals.faded``
 
 
 class Record(NamedTuple):
     """Columns of N customers and C categories. Days are int16, ``NEVER`` when it never happened.
 
-    At 300 categories a customer takes less than 4 KB.
+    At 300 categories a customer takes less than 6 KB.
     """
 
     customer: U32  #: (N,) the name under which her luck is drawn; not a datum about her
@@ -53,12 +61,16 @@ class Record(NamedTuple):
     unlike_until: I16  #: (N, 16) last day on which the unlike holds
     # Scope.PURCHASES
     bought: U16  #: (N, C) days on which she bought from the category
-    recent: U16  #: (N, C) the same with a half-life of 30 days, in 1/256, as of ``last_day``
+    kept: U16  #: (N, C) the same, fading by 4% a visit, in 1/2048, as of visit ``last_nth``
+    lately: U16  #: (N, C) days bought with a half-life of 10 days, in 1/4096, as of ``last_day``
+    last_nth: U16  #: (N, C) the number of the visit on which she last bought from it
     first_day: I16  #: (N, C)
     last_day: I16  #: (N, C)
     last_product: I32  #: (N, C)
     visits: U16  #: (N,)
     last_visit: I16  #: (N,)
+    pace: U16  #: (N,) visits with a half-life of 28 days, in 1/1024, as of ``last_visit``
+    small: U16  #: (N,) 1 / categories in each basket, fading by 10% a visit, in 1/4096, as of the last
     spend_cents: I64  #: (N,)
     # Scope.STATED
     wish_category: I16  #: (N, 4)
@@ -97,12 +109,16 @@ SCOPE_FIELDS: dict[Scope, tuple[str, ...]] = {
     ),
     Scope.PURCHASES: (
         "bought",
-        "recent",
+        "kept",
+        "lately",
+        "last_nth",
         "first_day",
         "last_day",
         "last_product",
         "visits",
         "last_visit",
+        "pace",
+        "small",
         "spend_cents",
     ),
     Scope.BROWSING: ("elsewhere_category", "elsewhere_day"),
@@ -116,14 +132,24 @@ SCOPE_FIELDS: dict[Scope, tuple[str, ...]] = {
 
 
 class Totals(NamedTuple):
-    """What a retailer knows of its customers together: sums of whole numbers, so order never matters."""
+    """What a retailer knows of its customers together: sums of whole numbers, so order never matters.
+
+    From ``cells`` on they are of customers who allow it.
+    """
 
     lines: I64  #: (C,) lines sold, anonymous ones too
     cents: I64  #: (C,) paid for them
     visits: I64  #: (1,) baskets
     interval_days: I64  #: (C,) sum of days between two purchases of one customer
     intervals: I64  #: (C,) how many of them
-    cells: I64  #: (CELLS, C) lines by demographic cell, of customers who allow it
+    cells: I64  #: (CELLS, C) lines by demographic cell
+    bought: I64  #: (C,) days on which a customer bought from it
+    single: I64  #: (C,) sum of 1 / categories in those baskets, in 1/2**20
+    buyers: I64  #: (C,) customers who bought from it
+    again: I64  #: (C,) customers who did so twice or more
+    today: I64  #: (C + 1,) ``bought`` on day ``day``, and at the end all visits
+    faded: I64  #: (2, C + 1) the same of the days before, with half-lives of 7 and 84 days, in 1/2**20
+    day: I64  #: (1,)
 
 
 AGES = 8
@@ -176,12 +202,16 @@ def new(customers: U32 | int, categories: int) -> Record:
         unlike_category=none(n, UNLIKES),
         unlike_until=days(n, UNLIKES),
         bought=tally(n, categories),
-        recent=tally(n, categories),
+        kept=tally(n, categories),
+        lately=tally(n, categories),
+        last_nth=tally(n, categories),
         first_day=days(n, categories),
         last_day=days(n, categories),
         last_product=np.full((n, categories), NONE, np.int32),
         visits=tally(n),
         last_visit=days(n),
+        pace=tally(n),
+        small=tally(n),
         spend_cents=np.zeros(n, np.int64),
         wish_category=none(n, WISHES),
         wish_until=days(n, WISHES),
@@ -198,15 +228,38 @@ def new(customers: U32 | int, categories: int) -> Record:
 
 def new_totals(categories: int) -> Totals:
     """Sums of nothing yet."""
-    columns = [np.zeros(categories, np.int64) for _ in range(4)]
+
+    def sums(*shape: int) -> I64:
+        return np.zeros(shape, np.int64)
+
     return Totals(
-        columns[0],
-        columns[1],
-        np.zeros(1, np.int64),
-        columns[2],
-        columns[3],
-        np.zeros((CELLS, categories), np.int64),
+        lines=sums(categories),
+        cents=sums(categories),
+        visits=sums(1),
+        interval_days=sums(categories),
+        intervals=sums(categories),
+        cells=sums(CELLS, categories),
+        bought=sums(categories),
+        single=sums(categories),
+        buyers=sums(categories),
+        again=sums(categories),
+        today=sums(categories + 1),
+        faded=sums(2, categories + 1),
+        day=np.full(1, NEVER, np.int64),
     )
+
+
+def turn(totals: Totals, day: int) -> None:
+    """It has become ``day``: what was counted before joins the faded counts, which fade by a day each."""
+    days = day - int(totals.day[0])
+    if days <= 0:
+        return
+    for faded, half_life in zip(totals.faded, WEEK_AND_QUARTER, strict=True):
+        faded += totals.today * TOTALS_ONE
+        # One rounding of a whole number to another, the same on every machine.
+        faded[:] = np.rint(faded * 0.5 ** (min(days, 10_000) / half_life))
+    totals.today[:] = 0
+    totals.day[0] = day
 
 
 def subset(record: Record, rows: I64) -> Record:
@@ -268,7 +321,9 @@ _DEMOGRAPHICS = int(Scope.DEMOGRAPHICS)
 STUDY = (1 << Purpose.PERSONALIZE) | (1 << Purpose.MEASURE)
 _SUBSTITUTED = int(Fate.SUBSTITUTED)
 _LONGEST = 600
-_DECAY = 0.5 ** (np.arange(_LONGEST) / RECENT_HALF_LIFE_DAYS)
+_LATELY = 0.5 ** (np.arange(_LONGEST) / LATELY_HALF_LIFE_DAYS)
+_PACE = 0.5 ** (np.arange(_LONGEST) / PACE_HALF_LIFE_DAYS)
+BY_VISIT = KEPT ** np.arange(_LONGEST)
 _UNSUBSCRIBE = 1 << Reaction.UNSUBSCRIBE
 _BLOCK = 1 << Reaction.BLOCK
 _COMPLAIN = 1 << Reaction.COMPLAIN
@@ -285,22 +340,31 @@ def purchased(record, totals, bits, day, lines, n, retailer, honours, broker, re
     in the totals only. Lines of another retailer than number ``retailer`` (-1: all are ours) reach the record
     only through a ``broker``. Lines of one basket stand together. ``returned`` is (N,) and gains the cents
     that coupons gave back; ``studied`` is (N,) uint8 and gets bit 0 where her purchases entered what all tell
-    together, bit 1 where who she is did.
+    together, bit 1 where who she is did. The totals' day must have been turned to ``day``.
     """
-    previous = -1
+    categories = record.bought.shape[1]
+    met = np.zeros(categories, np.int64)  # the basket, counted from 1, in which a category was last met
+    basket, end, size, i = 0, 0, 0, -1
     for k in range(n):
-        if lines.fate[k] > _SUBSTITUTED or lines.units[k] <= 0:
+        if k == end:
+            basket, size, i = basket + 1, 0, lines.consumer[k]
+            while end < n and lines.consumer[end] == i:
+                if _sold(lines, end) and (retailer < 0 or lines.retailer[end] == retailer):
+                    c = lines.category[end]
+                    size += met[c] != basket
+                    met[c] = basket
+                end += 1
+            if size > 0:
+                totals.visits[0] += 1
+        if not _sold(lines, k):
             continue
-        i, c = lines.consumer[k], lines.category[k]
+        c = lines.category[k]
         if retailer >= 0 and lines.retailer[k] != retailer:
             if broker:
                 put(record.elsewhere_category, record.elsewhere_day, i, c, day)
             continue
         totals.lines[c] += 1
         totals.cents[c] += lines.paid_cents[k]
-        if i != previous:
-            totals.visits[0] += 1
-            previous = i
         allowed = bits[i, _PURCHASES]
         if honours and allowed == 0:
             continue
@@ -312,26 +376,49 @@ def purchased(record, totals, bits, day, lines, n, retailer, honours, broker, re
                 studied[i] |= 2
                 totals.cells[cell, c] += 1
         if record.last_visit[i] != day:
+            kept = record.pace[i] * _PACE[_age(day - record.last_visit[i])]
+            record.pace[i] = np.int64(kept + 0.5) + PACE_ONE
+            record.small[i] = np.int64(record.small[i] * SMALL_KEPT + SMALL_ONE / size + 0.5)
             record.last_visit[i] = day
             record.visits[i] += 1
+            if study:
+                totals.today[categories] += 1
         record.spend_cents[i] += lines.paid_cents[k] - lines.coupon_cents[k]
         returned[i] += lines.coupon_cents[k]
         record.last_product[i, c] = lines.product[k]
         if record.last_day[i, c] == day:
             continue
-        if record.bought[i, c] == 0:
-            record.first_day[i, c] = day
-            record.recent[i, c] = RECENT_ONE
-        else:
-            gap = day - record.last_day[i, c]
-            if study:
+        bought, gap = record.bought[i, c], day - record.last_day[i, c]
+        if study:
+            totals.bought[c] += 1
+            totals.today[c] += 1
+            totals.single[c] += TOTALS_ONE // size
+            if bought == 0:
+                totals.buyers[c] += 1
+            else:
+                totals.again[c] += bought == 1
                 totals.interval_days[c] += gap
                 totals.intervals[c] += 1
-            kept = np.int64(record.recent[i, c] * _DECAY[min(max(gap, 0), _LONGEST - 1)])
-            record.recent[i, c] = min(kept + RECENT_ONE, 65535)
+        if bought == 0:
+            record.first_day[i, c] = day
+        visits = np.int64(record.visits[i])
+        fade = BY_VISIT[min(visits - np.int64(record.last_nth[i, c]), _LONGEST - 1)]
+        record.kept[i, c] = np.int64(record.kept[i, c] * fade + 0.5) + KEPT_ONE
+        record.lately[i, c] = np.int64(record.lately[i, c] * _LATELY[_age(gap)] + 0.5) + LATELY_ONE
+        record.last_nth[i, c] = visits
         record.last_day[i, c] = day
-        if record.bought[i, c] < 65535:
+        if bought < 65535:
             record.bought[i, c] += 1
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _sold(lines, k):
+    return lines.fate[k] <= _SUBSTITUTED and lines.units[k] > 0
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _age(days):
+    return min(max(days, 0), _LONGEST - 1)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

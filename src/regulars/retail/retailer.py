@@ -22,6 +22,7 @@ from regulars.retail import consent as consents
 from regulars.retail import contact_rules, infer
 from regulars.retail import decision as decisions_of
 from regulars.retail import record as records
+from regulars.retail import relevance as relevances
 from regulars.retail.catalog import Catalog, Today
 from regulars.retail.consent import Consent, View, note_use, open_view
 from regulars.retail.contact_rules import ContactRules
@@ -113,6 +114,7 @@ class Retailer:
         self._need = (need or RelevanceWeights()).column()
         self._interval = np.full(catalog.categories, USUAL_INTERVAL_DAYS, np.float32)
         self._popular = np.full(catalog.categories, USUAL_POPULARITY, np.float32)
+        self._crowd = relevances.crowd(self.totals)
         self._affinity = np.zeros((CELLS, catalog.categories), np.float32)
         self._tilt = np.zeros((records.INFERENCES, catalog.categories), np.float32)
         self._guessed_day = np.full(2, -1, np.int64)  # when the guesses were trained, and when last applied
@@ -141,6 +143,8 @@ class Retailer:
                 affinity=self._affinity,
                 tilt=self._tilt,
                 verdict=self.verdict.weights,
+                crowd=self._crowd,
+                needs=relevances.table(self._need, self._crowd),
                 need=self._need,
             )
             self._gone = (
@@ -326,6 +330,7 @@ class Retailer:
         count = len(lines.consumer) if n is None else n
         if not count:
             return
+        records.turn(self.totals, day)
         returned, studied = np.zeros(len(self), np.int64), np.zeros(len(self), np.uint8)
         records.purchased(
             self.record,
@@ -406,6 +411,8 @@ class Retailer:
                 )
             )
         self.verdict.step()
+        records.turn(self.totals, day + 1)
+        self._crowd[:] = relevances.crowd(self.totals)
         self._interval[:] = (self.totals.interval_days + 20 * USUAL_INTERVAL_DAYS) / (
             self.totals.intervals + 20
         )
@@ -441,6 +448,7 @@ class Retailer:
         out: dict[str, NDArray[Any]] = {
             "_interval": self._interval,
             "_popular": self._popular,
+            "_crowd": self._crowd,
             "_guessed_day": self._guessed_day,
         }
         if Scope.DEMOGRAPHICS in self.scopes:
@@ -513,7 +521,7 @@ class Retailer:
         return self.subset(np.arange(len(self)))
 
 
-_LEARNED = ("_interval", "_popular", "_affinity", "_tilt", "_guessed_day")
+_LEARNED = ("_interval", "_popular", "_crowd", "_affinity", "_tilt", "_guessed_day")
 
 
 def _part(snapshot: dict[str, NDArray[Any]], group: str) -> dict[str, NDArray[Any]]:

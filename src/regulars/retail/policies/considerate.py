@@ -38,7 +38,7 @@ from regulars.retail.predicted_verdict import (
     probabilities,
 )
 from regulars.retail.record import holds
-from regulars.retail.relevance import base, due_of, own, rhythm
+from regulars.retail.relevance import WISH, base, due_of, own, person, rhythm
 from regulars.terms import I64, U8, Basis, Scope
 
 
@@ -132,24 +132,26 @@ class Considerate(Policy):
 
 def _look(view: View, today: Today, steps: tuple[float, ...], copy: Copy) -> tuple[I64, NDArray[np.bool_]]:
     """The shortlist of the first customer of the view, and which of it is predicted compelling."""
-    bases = np.array([base(today.need, popular) for popular in today.popular])
     best, odds = np.empty(SHORTLIST, np.int64), np.empty(SHORTLIST)
-    purchases = (view.bought, view.recent, view.first_day, view.last_day)
+    purchases = (view.kept, view.lately, view.last_nth, view.bought)
+    days = (view.bought, view.first_day, view.last_day)
+    visits = np.int64(view.visits[0])
+    hers = (visits, *person(today.need, visits, view.pace[0], view.small[0], view.last_visit[0], view.day))
     wishes, unlikes = (view.wish_category, view.wish_until), (view.unlike_category, view.unlike_until)
-    offers = (today.order, np.sort(today.order), today.offer, today.interval, today.need)
+    offers = (today.order, np.sort(today.order), today.offer, today.interval, today.needs, today.need)
     heard = (view.recent_category, view.recent_day)
     pool = np.empty(len(today.offer) + 1, np.int64)
     found = shortlist(
         0,
         view.day,
-        view.visits[0],
+        hers,
         purchases,
+        days,
         wishes,
         unlikes,
         heard,
         np.int64(steps[7]),
         offers,
-        bases,
         pool,
         best,
         odds,
@@ -162,7 +164,7 @@ def _look(view: View, today: Today, steps: tuple[float, ...], copy: Copy) -> tup
         passed, value = np.empty(1, np.int64), np.empty(1)
         alone = (best[j : j + 1], odds[j : j + 1], 1, x, passed, value)
         tables = (today.interval, today.saving, today.verdict, np.zeros(FEATURES), steps, copy)
-        pleases[j] = _pass(0, view.day, purchases, heard, *tables, *alone) > 0
+        pleases[j] = _pass(0, view.day, days, heard, *tables, *alone) > 0
     return best[:found], pleases
 
 
@@ -202,18 +204,19 @@ def worth_of(x, verdict, steps):
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def shortlist(
-    k, day, visits, purchases, wishes, unlikes, heard, repeat_days, offers, bases, pool, best, score
+    k, day, hers, purchases, days, wishes, unlikes, heard, repeat_days, offers, pool, best, score
 ):
     """The most relevant categories on offer with the log-odds that she buys from them within a week.
 
     Best first, and what she wished for before everything, ``_WISH_FIRST`` higher. Returns how many.
     """
     # Columns in small groups: to hand a whole view to a helper costs more than what it does.
-    bought, recent, first_day, last_day = purchases
+    visits, start, fit = hers
+    bought, first_day, last_day = days
     wish, wish_until = wishes
     unlike, unlike_until = unlikes
     recent_category, recent_day = heard
-    order, standing, offer, usual, w = offers
+    order, standing, offer, usual, needs, w = offers
     found, count, choosy, since = 0, 0, False, day - repeat_days + 1
     for j in range(unlike_until.shape[1]):
         choosy |= unlike_until[k, j] >= day
@@ -233,10 +236,11 @@ def shortlist(
         pool[:count] = order[:count]
     for j in range(count):
         c = pool[j]
-        odds = bases[c]
         if bought[k, c] > 0:
             interval, elapsed = rhythm(bought[k, c], first_day[k, c], last_day[k, c], day, usual[c])
-            odds += own(w, bought[k, c], recent[k, c], visits, interval, elapsed)
+            odds = start + own(w, needs, c, purchases, k, visits, fit, interval, elapsed)
+        else:
+            odds = start + base(needs, c, visits, fit)
         if found == len(best) and odds <= score[found - 1]:
             continue
         if choosy and (
@@ -253,10 +257,12 @@ def shortlist(
         ):
             continue
         found = remove(best, score, found, c)
-        odds = bases[c] + w[9]
+        odds = start + w[WISH]
         if bought[k, c] > 0:
             interval, elapsed = rhythm(bought[k, c], first_day[k, c], last_day[k, c], day, usual[c])
-            odds += own(w, bought[k, c], recent[k, c], visits, interval, elapsed)
+            odds += own(w, needs, c, purchases, k, visits, fit, interval, elapsed)
+        else:
+            odds += base(needs, c, visits, fit)
         found = insert(best, score, found, c, _WISH_FIRST + odds)
     return found
 
@@ -290,9 +296,6 @@ def remove(best, score, found, c):
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _decide(out, view, today, weights, key, slots, steps, copy):
-    bases = np.empty(len(today.offer))
-    for c in range(len(bases)):
-        bases[c] = base(today.need, today.popular[c])
     pool = np.empty(len(today.offer) + 1, np.int64)
     best = np.empty(SHORTLIST, np.int64)
     odds = np.empty(SHORTLIST)
@@ -300,11 +303,12 @@ def _decide(out, view, today, weights, key, slots, steps, copy):
     value = np.empty(SHORTLIST)
     x = np.empty(FEATURES, np.float32)
     day = view.day
-    purchases = (view.bought, view.recent, view.first_day, view.last_day)
+    purchases = (view.kept, view.lately, view.last_nth, view.bought)
+    days = (view.bought, view.first_day, view.last_day)
     wishes = (view.wish_category, view.wish_until)
     unlikes = (view.unlike_category, view.unlike_until)
     heard = (view.recent_category, view.recent_day)
-    offers = (today.order, np.sort(today.order), today.offer, today.interval, today.need)
+    offers = (today.order, np.sort(today.order), today.offer, today.interval, today.needs, today.need)
     repeat_days = np.int64(steps[7])
     m = 0
     for k in range(len(view.row)):
@@ -313,17 +317,19 @@ def _decide(out, view, today, weights, key, slots, steps, copy):
             continue
         # The bargain that it may offer: tell us what you want, and get so much for it.
         asking = steps[4] > 0 and not view.present[k, _STATED]
+        visits = np.int64(view.visits[k])
+        start, fit = person(today.need, visits, view.pace[k], view.small[k], view.last_visit[k], day)
         found = shortlist(
             k,
             day,
-            view.visits[k],
+            (visits, start, fit),
             purchases,
+            days,
             wishes,
             unlikes,
             heard,
             repeat_days,
             offers,
-            bases,
             pool,
             best,
             odds,
@@ -343,7 +349,7 @@ def _decide(out, view, today, weights, key, slots, steps, copy):
             count = _pass(
                 k,
                 day,
-                purchases,
+                days,
                 heard,
                 today.interval,
                 today.saving,
@@ -374,9 +380,9 @@ def _decide(out, view, today, weights, key, slots, steps, copy):
                     wish = 1.0 if odds[j] > 0.5 * _WISH_FIRST else 0.0
                     chance = sigmoid(odds[j] - _WISH_FIRST * wish)
             interval, elapsed, due = -1.0, -1.0, 0.0
-            if purchases[0][k, c] > 0:
+            if view.bought[k, c] > 0:
                 interval, elapsed = rhythm(
-                    purchases[0][k, c], purchases[2][k, c], purchases[3][k, c], day, today.interval[c]
+                    view.bought[k, c], view.first_day[k, c], view.last_day[k, c], day, today.interval[c]
                 )
                 due = due_of(interval, elapsed)
             basis, reason, scopes = _NOTHING, _POPULAR, 0
@@ -414,7 +420,7 @@ def _decide(out, view, today, weights, key, slots, steps, copy):
 def _pass(
     k,
     day,
-    purchases,
+    days,
     heard,
     usual,
     saving,
@@ -430,7 +436,7 @@ def _pass(
     value,
 ):
     """The first of the shortlist that are predicted compelling, by what they are worth. Returns how many."""
-    bought, _, first_day, last_day = purchases
+    bought, first_day, last_day = days
     count = 0
     for j in range(found):
         if count == EXPLORED:

@@ -30,7 +30,7 @@ from regulars.retail.decision import (
 )
 from regulars.retail.policies import Policy, paced
 from regulars.retail.record import cell_of, holds
-from regulars.retail.relevance import ELSEWHERE_DAYS, base, due_of, own, rhythm
+from regulars.retail.relevance import ELSEWHERE, ELSEWHERE_DAYS, TILT, WISH, base, due_of, own, person, rhythm
 from regulars.terms import NONE, Basis, Scope
 
 
@@ -108,19 +108,19 @@ _ALL = sum(1 << scope for scope in Harvest.scopes)
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _decide(out, view, today, slots, repeat_days, sure, copy):
-    bought, recent, first_day, last_day = view.bought, view.recent, view.first_day, view.last_day
+    bought, first_day, last_day = view.bought, view.first_day, view.last_day
+    purchases = (view.kept, view.lately, view.last_nth, view.bought)
     unlike, unlike_until = view.unlike_category, view.unlike_until
     heard, heard_day = view.recent_category, view.recent_day
     wish, wish_until = view.wish_category, view.wish_until
     elsewhere, elsewhere_day = view.elsewhere_category, view.elsewhere_day
     offer, w, day, usual = today.offer, today.need, view.day, today.interval
-    affinity, tilt = today.affinity, today.tilt
-    bases = np.empty(len(offer))
-    for c in range(len(bases)):
-        bases[c] = base(w, today.popular[c])
+    affinity, tilt, needs = today.affinity, today.tilt, today.needs
     m = 0
     for k in range(len(view.row)):
         channels, other, cell = view.channels[k], NONE, cell_of(view.age[k], view.kids[k])
+        visits = np.int64(view.visits[k])
+        start, fit = person(w, visits, view.pace[k], view.small[k], view.last_visit[k], day)
         kids, old = view.inferred[k, 0] >= sure, view.inferred[k, 1] >= sure
         for ahead in range(min(slots, view.room[k])):
             channel = lowest_channel(channels)
@@ -130,23 +130,24 @@ def _decide(out, view, today, slots, repeat_days, sure, copy):
             for c in range(len(offer)):
                 if offer[c] < 0 or c == other:
                     continue
-                score = bases[c]
                 if bought[k, c] > 0:
                     interval, elapsed = rhythm(bought[k, c], first_day[k, c], last_day[k, c], day, usual[c])
-                    score += own(w, bought[k, c], recent[k, c], view.visits[k], interval, elapsed)
+                    score = start + own(w, needs, c, purchases, k, visits, fit, interval, elapsed)
+                else:
+                    score = start + base(needs, c, visits, fit)
                 if cell >= 0:
-                    score += w[11] * affinity[cell, c]
+                    score += w[TILT] * affinity[cell, c]
                 if kids:
-                    score += w[11] * tilt[0, c]
+                    score += w[TILT] * tilt[0, c]
                 if old:
-                    score += w[11] * tilt[1, c]
+                    score += w[TILT] * tilt[1, c]
                 # The bonuses cannot lift it: spares the small tables.
-                if score + w[9] + w[10] <= odds:
+                if score + w[WISH] + w[ELSEWHERE] <= odds:
                     continue
                 if holds(wish, wish_until, k, c, day):
-                    score += w[9]
+                    score += w[WISH]
                 if holds(elsewhere, elsewhere_day, k, c, day - ELSEWHERE_DAYS):
-                    score += w[10]
+                    score += w[ELSEWHERE]
                 if (
                     score > odds
                     and not holds(unlike, unlike_until, k, c, day)

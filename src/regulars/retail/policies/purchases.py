@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numba import njit
 
+from regulars.draws import sigmoid
 from regulars.retail.catalog import Today
 from regulars.retail.consent import View
 from regulars.retail.contact_rules import ContactRules
@@ -24,7 +25,7 @@ from regulars.retail.decision import (
 )
 from regulars.retail.policies import Policy, paced
 from regulars.retail.record import holds
-from regulars.retail.relevance import due_of, liking, rhythm
+from regulars.retail.relevance import due_of, liking, person, rhythm, steady
 from regulars.terms import NONE, U8, Basis, Scope
 
 
@@ -85,22 +86,25 @@ _PURCHASES = 1 << Scope.PURCHASES
 @njit(cache=True, nogil=True, error_model="numpy")
 def _decide(out, view, today, slots, repeat_days, copy):
     # Columns by name: to hand the whole view to a helper for each category costs more than what it does.
-    bought, recent, last_day, visits = view.bought, view.recent, view.last_day, view.visits
+    kept, bought, last_nth = view.kept, view.bought, view.last_nth
+    needs, whenever = today.needs, steady(today.need)
     unlike, unlike_until = view.unlike_category, view.unlike_until
     heard, heard_day = view.recent_category, view.recent_day
     offer, w, day = today.offer, today.need, view.day
     m = 0
     for k in range(len(view.row)):
-        channels, other = view.channels[k], NONE
+        channels, other, visits = view.channels[k], NONE, np.int64(view.visits[k])
+        start, fit = person(w, visits, view.pace[k], view.small[k], view.last_visit[k], day)
         for ahead in range(min(slots, view.room[k])):
             channel = lowest_channel(channels)
             if channel < 0:
                 break
-            best, score = NONE, -1.0
+            best, score = NONE, -1e9
             for c in range(len(offer)):
                 if bought[k, c] == 0 or offer[c] < 0 or c == other:
                     continue
-                liked = liking(w, bought[k, c], recent[k, c], visits[k], day - last_day[k, c])
+                back = visits - last_nth[k, c]
+                liked = liking(w, needs, c, kept[k, c], bought[k, c], back, fit)
                 if (
                     liked > score
                     and not holds(unlike, unlike_until, k, c, day)
@@ -109,7 +113,7 @@ def _decide(out, view, today, slots, repeat_days, copy):
                     best, score = c, liked
             if best >= 0:
                 interval, elapsed = rhythm(
-                    bought[k, best], view.first_day[k, best], last_day[k, best], day, today.interval[best]
+                    bought[k, best], view.first_day[k, best], view.last_day[k, best], day, today.interval[best]
                 )
                 why = (np.int64(_BOUGHT), np.int64(_FAVOURITE), np.int64(_PURCHASES))
                 put_offer(out, m, k, today, copy, np.int64(channel), np.int64(best), why)
@@ -118,7 +122,7 @@ def _decide(out, view, today, slots, repeat_days, copy):
                 # How much she likes it; whether she needs it now is not asked.
                 due = due_of(interval, elapsed)
                 grounds = (
-                    np.float64(min(0.9, 0.2 * score)),
+                    np.float64(sigmoid(start + whenever + score)),
                     np.float64(due),
                     np.float64(0.0),
                     np.float64(score),
