@@ -6,7 +6,7 @@ import pytest
 from regulars.errors import ShapeError
 from regulars.retail import consent as consents
 from regulars.retail import record as records
-from regulars.terms import NEVER, Fate, Reaction, Scope, empty_lines
+from regulars.terms import NEVER, Fate, Purpose, Reaction, Scope, empty_lines
 
 
 def bought(
@@ -38,8 +38,8 @@ def bought(
     return returned
 
 
-def test_a_customer_takes_at_most_4_kb_at_300_categories():
-    assert records.bytes_each(records.new(10, 300)) <= 4096
+def test_a_customer_takes_at_most_6_kb_at_300_categories():
+    assert records.bytes_each(records.new(10, 300)) <= 6 * 1024
 
 
 def test_a_day_counts_once_however_many_lines_it_had():
@@ -53,11 +53,78 @@ def test_a_day_counts_once_however_many_lines_it_had():
     assert (made.bought[[0, 2]] == 0).all()
 
 
-def test_recent_halves_in_thirty_days():
+def test_kept_fades_by_4_percent_a_visit_however_long_it_takes():
+    made, totals = records.new(1, 5), records.new_totals(5)
+    for day, category in ((0, 2), (1, 0), (90, 0), (91, 2)):
+        bought(made, totals, day, [0], category=category)
+    assert made.kept[0, 2] == round(2048 * 0.96**3) + 2048
+    assert made.last_nth[0, 2] == made.visits[0] == 4
+
+
+def test_lately_halves_in_ten_days():
     made, totals = records.new(1, 5), records.new_totals(5)
     bought(made, totals, 0, [0])
-    bought(made, totals, 30, [0])
-    assert made.recent[0, 2] == 256 + 128
+    bought(made, totals, 10, [0])
+    assert made.lately[0, 2] == 4096 + 2048
+
+
+def test_days_told_out_of_order_run_nothing_over():
+    made, totals = records.new(1, 5), records.new_totals(5)
+    for day in range(60, 0, -1):
+        bought(made, totals, day, [0])
+    assert made.lately[0, 2] == 65535 and made.pace[0] == 60 * 1024 and made.kept[0, 2] > 40000
+
+
+def test_a_basket_is_as_large_as_its_categories():
+    made, totals = records.new(2, 5), records.new_totals(5)
+    bought(made, totals, 3, [0, 0, 0, 1], category=np.array([1, 4, 1, 4]))
+    assert made.small.tolist() == [2048, 4096]
+    assert (totals.single / records.TOTALS_ONE).tolist() == [0, 0.5, 0, 0, 1.5]
+    bought(made, totals, 5, [0], category=4)
+    assert made.small[0] == round(0.9 * 2048) + 4096
+
+
+def test_what_all_buy_counts_buyers_and_who_came_back_for_it():
+    made, totals = records.new(3, 5), records.new_totals(5)
+    for day, rows in ((0, [0, 1, 2]), (4, [1, 2]), (9, [2])):
+        bought(made, totals, day, rows)
+    assert (totals.buyers[2], totals.again[2], totals.bought[2]) == (3, 2, 6)
+
+
+def test_neither_the_order_of_baskets_nor_the_calls_they_come_in_matter():
+    rng = np.random.default_rng(4)
+    one, other = (records.new(30, 8), records.new_totals(8)), (records.new(30, 8), records.new_totals(8))
+    for day in range(12):
+        records.turn(one[1], day)
+        records.turn(other[1], day)
+        who = np.repeat(rng.permutation(30)[:20], 4)
+        what = rng.integers(0, 8, len(who))
+        bought(*one, day, who, category=what)
+        for basket in rng.permutation(20):
+            lines = slice(4 * basket, 4 * basket + 4)
+            bought(*other, day, who[lines], category=what[lines])
+    for mine, theirs in zip((*one[0], *one[1]), (*other[0], *other[1]), strict=True):
+        assert np.array_equal(mine, theirs)
+
+
+def test_the_day_joins_the_faded_counts_when_it_is_over():
+    made, totals = records.new(2, 5), records.new_totals(5)
+    records.turn(totals, 0)
+    bought(made, totals, 0, [0, 1])
+    assert totals.today[[2, 5]].tolist() == [2, 2] and not totals.faded.any()
+    records.turn(totals, 7)
+    records.turn(totals, 7)
+    assert not totals.today.any() and totals.faded[0, 2] == totals.faded[0, 5] == records.TOTALS_ONE
+    assert totals.faded[1, 2] / records.TOTALS_ONE == pytest.approx(2 * 0.5 ** (7 / 84), abs=1e-5)
+
+
+def test_who_does_not_allow_study_is_not_counted_with_the_others():
+    made, totals = records.new(2, 5), records.new_totals(5)
+    bits = np.full((2, 9), consents.USUAL, np.uint8)
+    bits[0, Scope.PURCHASES] = 1 << Purpose.SERVE
+    bought(made, totals, 1, [0, 1], bits=bits)
+    assert made.bought[:, 2].tolist() == [1, 1] and totals.lines[2] == 2
+    assert totals.bought[2] == totals.buyers[2] == totals.today[2] == totals.today[5] == 1
 
 
 def test_who_shares_nothing_stays_anonymous_but_is_counted():

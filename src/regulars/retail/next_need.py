@@ -1,6 +1,8 @@
 """What a customer will put in her next basket: one log-linear score for each item, from what she bought before.
 
-An item is a product, a type or a category: the same kernel serves all three. Each score is a weighted sum of twelve
+An item is a product, a type or a category: the same kernel serves all three. It asks which items the next basket
+holds; that of :mod:`regulars.retail.relevance`, by which policies choose, asks whether she buys from a category within
+a week, and shares the definitions of the features that both have. Each score is a weighted sum of twelve
 features of her own past and of what everybody's purchases say of the item, so that each part of it can be told:
 "about every nine days, and it has been ten".
 
@@ -20,6 +22,15 @@ from numpy.typing import ArrayLike
 
 from regulars.draws import exp, log
 from regulars.errors import ShapeError
+from regulars.retail.record import KEPT, LATELY_HALF_LIFE_DAYS, SMALL_KEPT, WEEK_AND_QUARTER
+from regulars.retail.relevance import (
+    AGAIN_PRIOR,
+    FIT_CENTRE,
+    LATELY_LEAST,
+    LEAST_SHARE,
+    SHARED_TIMES,
+    SINGLE_PRIOR,
+)
 from regulars.terms import F32, F64, I32, I64
 
 OWN = 150  #: how many of her own items are scored, those she bought most
@@ -72,7 +83,6 @@ FEATURES = tuple(weight.name for weight in fields(NeedWeights))
 #: Fitted to The Complete Journey, household-days without fuel, by ``benchmarks/next_basket.py``.
 PRODUCT = NeedWeights(0.225, 0.299, 0.531, 0.827, 0.508, 0.297, 0.106, 1.820, -1.024, 0.145, 0.145, 0.138)
 TYPE = NeedWeights(0.371, 0.348, 0.611, 0.986, 0.744, 0.242, -0.025, 1.551, -0.761, 0.153, 0.041, 0.216)
-CATEGORY = NeedWeights(0.457, 0.415, 0.644, 1.026, 0.990, 0.164, -0.035, 1.052, -0.430, 0.058, 0.0, 0.283)
 
 
 class Purchases(NamedTuple):
@@ -275,14 +285,13 @@ def fit(found: Cases, sizes: F64, penalty: float = 1.0) -> NeedWeights:
 
 # ---- kernels --------------------------------------------------------------------------------------
 
-_KEPT = 0.96
 _BASKETS = 4096
-_BY_BASKET = _KEPT ** np.arange(_BASKETS)
-_BY_BASKET_QUICK = 0.9 ** np.arange(_BASKETS)
+_BY_BASKET = KEPT ** np.arange(_BASKETS)
+_BY_BASKET_QUICK = SMALL_KEPT ** np.arange(_BASKETS)
 _DAYS = 2048
-_HALF_10 = 0.5 ** (np.arange(_DAYS) / 10)
+_HALF_10 = 0.5 ** (np.arange(_DAYS) / LATELY_HALF_LIFE_DAYS)
 _HALF_90 = 0.5 ** (np.arange(_DAYS) / 90)
-_FADE = 0.5 ** (1 / np.array([7.0, 84.0]))
+_FADE = 0.5 ** (1 / np.array(WEEK_AND_QUARTER, np.float64))
 # A usual gap of 40 days, and a trip gap of 7, each worth two gaps of hers.
 _USUAL_GAP, _USUAL_TRIP, _SHRINK = 40.0, 7.0, 2.0
 # Columns of what is counted of her own items: kept, kept by size, half-lives 10 and 90, purchases, first, last.
@@ -439,27 +448,28 @@ def _describe(history, groups, known, first, end, now, popular, desk):
                 desk.wider_basket[w] = b
                 desk.wider[w] += kept / size
     n = _rows(m, popular, desk)
-    hers = log(inverse / weight) + 1.3
+    hers = log(inverse / weight) + FIT_CENTRE
     for r in range(n):
         c = desk.rows[r]
         p = desk.place[c]
         f = desk.features[r]
         week = known.faded[0, c] / (known.baskets[0] + 1.0)
         quarter = known.faded[1, c] / (known.baskets[1] + 1.0)
-        single = log((known.single[c] + 0.3) / (known.bought[c] + 2.0))
+        single = log((known.single[c] + SINGLE_PRIOR[0]) / (known.bought[c] + SINGLE_PRIOR[1]))
         f[:] = 0.0
         kept, sized, ten, ninety = 0.0, 0.0, 0.0, 0.0
         if p >= 0:
             counts = desk.counts[p]
             kept, sized, ten, ninety = counts[_KEPT_N], counts[_SIZED], counts[_TEN], counts[_NINETY]
-            f[3] = log((known.again[c] + 1.0) / (known.buyers[c] + 5.0)) / counts[_COUNT]
+            again = (known.again[c] + AGAIN_PRIOR[0]) / (known.buyers[c] + AGAIN_PRIOR[1])
+            f[3] = log(again) / counts[_COUNT]
             f[7] = min(1.0, (now - counts[_LAST]) / (_interval(known, counts, c) + 1.0))
             f[8] = f[7] * f[7]
         f[0] = log(sized + 0.1)
-        f[1] = log(kept + 10.0 * quarter + 1e-4)
+        f[1] = log(kept + SHARED_TIMES * quarter + LEAST_SHARE)
         f[2] = single
-        f[4] = log(week + 1e-4) - log(quarter + 1e-4)
-        f[5] = log(ten + 0.02)
+        f[4] = log(week + LEAST_SHARE) - log(quarter + LEAST_SHARE)
+        f[5] = log(ten + LATELY_LEAST)
         f[6] = log(ninety + 0.05)
         f[9] = log(desk.group[groups.group[c]] + 0.1)
         f[10] = log(desk.wider[groups.wider[c]] + 0.1)

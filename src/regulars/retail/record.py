@@ -321,6 +321,7 @@ _DEMOGRAPHICS = int(Scope.DEMOGRAPHICS)
 STUDY = (1 << Purpose.PERSONALIZE) | (1 << Purpose.MEASURE)
 _SUBSTITUTED = int(Fate.SUBSTITUTED)
 _LONGEST = 600
+_FULL = 65535
 _LATELY = 0.5 ** (np.arange(_LONGEST) / LATELY_HALF_LIFE_DAYS)
 _PACE = 0.5 ** (np.arange(_LONGEST) / PACE_HALF_LIFE_DAYS)
 BY_VISIT = KEPT ** np.arange(_LONGEST)
@@ -349,14 +350,15 @@ def purchased(record, totals, bits, day, lines, n, retailer, honours, broker, re
         if k == end:
             basket, size, i = basket + 1, 0, lines.consumer[k]
             while end < n and lines.consumer[end] == i:
-                if _sold(lines, end) and (retailer < 0 or lines.retailer[end] == retailer):
+                ours = retailer < 0 or lines.retailer[end] == retailer
+                if ours and lines.fate[end] <= _SUBSTITUTED and lines.units[end] > 0:
                     c = lines.category[end]
                     size += met[c] != basket
                     met[c] = basket
                 end += 1
             if size > 0:
                 totals.visits[0] += 1
-        if not _sold(lines, k):
+        if lines.fate[k] > _SUBSTITUTED or lines.units[k] <= 0:
             continue
         c = lines.category[k]
         if retailer >= 0 and lines.retailer[k] != retailer:
@@ -377,7 +379,7 @@ def purchased(record, totals, bits, day, lines, n, retailer, honours, broker, re
                 totals.cells[cell, c] += 1
         if record.last_visit[i] != day:
             kept = record.pace[i] * _PACE[_age(day - record.last_visit[i])]
-            record.pace[i] = np.int64(kept + 0.5) + PACE_ONE
+            record.pace[i] = min(np.int64(kept + 0.5) + PACE_ONE, _FULL)
             record.small[i] = np.int64(record.small[i] * SMALL_KEPT + SMALL_ONE / size + 0.5)
             record.last_visit[i] = day
             record.visits[i] += 1
@@ -404,16 +406,13 @@ def purchased(record, totals, bits, day, lines, n, retailer, honours, broker, re
         visits = np.int64(record.visits[i])
         fade = BY_VISIT[min(visits - np.int64(record.last_nth[i, c]), _LONGEST - 1)]
         record.kept[i, c] = np.int64(record.kept[i, c] * fade + 0.5) + KEPT_ONE
-        record.lately[i, c] = np.int64(record.lately[i, c] * _LATELY[_age(gap)] + 0.5) + LATELY_ONE
+        # Days told out of order do not fade, so these two could run over; the others fade with each visit.
+        lately = np.int64(record.lately[i, c] * _LATELY[_age(gap)] + 0.5)
+        record.lately[i, c] = min(lately + LATELY_ONE, _FULL)
         record.last_nth[i, c] = visits
         record.last_day[i, c] = day
-        if bought < 65535:
+        if bought < _FULL:
             record.bought[i, c] += 1
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _sold(lines, k):
-    return lines.fate[k] <= _SUBSTITUTED and lines.units[k] > 0
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
