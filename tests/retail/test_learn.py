@@ -138,7 +138,9 @@ def test_a_reaction_to_a_settled_contact_only_orders(shop):
     none = np.full(m, 255, np.uint8)
     for day in range(1, 10):
         made.learn(day)
-    before = made.snapshot()
+    twin = made.copy()
+    twin.learn(10)
+    before = twin.snapshot()
     made.react(10, decided, np.full(m, 0b101111, np.uint16), none)
     made.learn(10)
     assert not made.record.opened.any() and not made.record.clicked.any()
