@@ -77,9 +77,7 @@ def replay(days: list[Lines], n: int, names: tuple[str, ...], need: RelevanceWei
     for day, lines in enumerate(days):
         week = day // 7 + 1
         if day % 7 == 1 and FIRST_WEEK <= week <= LAST_WEEK:
-            view = open_view(
-                record, consent, rows, scopes, Purpose.PERSONALIZE, Counts(n), day, "benchmark"
-            )
+            view = open_view(record, consent, rows, scopes, Purpose.PERSONALIZE, Counts(n), day, "benchmark")
             bought = np.zeros(recent.shape, np.bool_)
             for ahead in days[day : day + 7]:
                 bought[ahead.consumer, ahead.category] = True
@@ -242,7 +240,9 @@ def main() -> None:
     for part, (found, labels) in kept.items():
         result = measured(found, labels, options.seed)
         said[part] = result
-        print(f"\n{part}: {result['cases']:,} cases of {(~mine).sum()} other households, {result['bought']:.4f} bought")
+        print(
+            f"\n{part}: {result['cases']:,} cases of {(~mine).sum()} other households, {result['bought']:.4f} bought"
+        )
         print(f"{'':12}{'AUC':>8}{'log-loss':>10}{'R@10':>8}")
         for name in found:
             one = result[name]

@@ -324,7 +324,7 @@ _LONGEST = 600
 _FULL = 65535
 _LATELY = 0.5 ** (np.arange(_LONGEST) / LATELY_HALF_LIFE_DAYS)
 _PACE = 0.5 ** (np.arange(_LONGEST) / PACE_HALF_LIFE_DAYS)
-BY_VISIT = KEPT ** np.arange(_LONGEST)
+_BY_VISIT = KEPT ** np.arange(_LONGEST)
 _UNSUBSCRIBE = 1 << Reaction.UNSUBSCRIBE
 _BLOCK = 1 << Reaction.BLOCK
 _COMPLAIN = 1 << Reaction.COMPLAIN
@@ -378,7 +378,7 @@ def purchased(record, totals, bits, day, lines, n, retailer, honours, broker, re
                 studied[i] |= 2
                 totals.cells[cell, c] += 1
         if record.last_visit[i] != day:
-            kept = record.pace[i] * _PACE[_age(day - record.last_visit[i])]
+            kept = record.pace[i] * pace_after(day - record.last_visit[i])
             record.pace[i] = min(np.int64(kept + 0.5) + PACE_ONE, _FULL)
             record.small[i] = np.int64(record.small[i] * SMALL_KEPT + SMALL_ONE / size + 0.5)
             record.last_visit[i] = day
@@ -404,10 +404,10 @@ def purchased(record, totals, bits, day, lines, n, retailer, honours, broker, re
         if bought == 0:
             record.first_day[i, c] = day
         visits = np.int64(record.visits[i])
-        fade = BY_VISIT[min(visits - np.int64(record.last_nth[i, c]), _LONGEST - 1)]
+        fade = kept_after(visits - np.int64(record.last_nth[i, c]))
         record.kept[i, c] = np.int64(record.kept[i, c] * fade + 0.5) + KEPT_ONE
         # Days told out of order do not fade, so these two could run over; the others fade with each visit.
-        lately = np.int64(record.lately[i, c] * _LATELY[_age(gap)] + 0.5)
+        lately = np.int64(record.lately[i, c] * lately_after(gap) + 0.5)
         record.lately[i, c] = min(lately + LATELY_ONE, _FULL)
         record.last_nth[i, c] = visits
         record.last_day[i, c] = day
@@ -416,8 +416,21 @@ def purchased(record, totals, bits, day, lines, n, retailer, honours, broker, re
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _age(days):
-    return min(max(days, 0), _LONGEST - 1)
+def kept_after(visits):
+    """What is left of a purchase in ``Record.kept`` so many visits later."""
+    return _BY_VISIT[visits if visits < _LONGEST else _LONGEST - 1]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def lately_after(days):
+    """What is left of a purchase in ``Record.lately`` so many days later."""
+    return _LATELY[0 if days < 0 else (days if days < _LONGEST else _LONGEST - 1)]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def pace_after(days):
+    """What is left of a visit in ``Record.pace`` so many days later."""
+    return _PACE[0 if days < 0 else (days if days < _LONGEST else _LONGEST - 1)]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

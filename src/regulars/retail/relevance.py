@@ -21,17 +21,17 @@ from regulars.draws import log, log_column, sigmoid
 from regulars.retail.catalog import Today
 from regulars.retail.consent import View
 from regulars.retail.record import (
-    BY_VISIT,
     KEPT_ONE,
-    LATELY_HALF_LIFE_DAYS,
     LATELY_ONE,
-    PACE_HALF_LIFE_DAYS,
     PACE_ONE,
     SMALL_KEPT,
     SMALL_ONE,
     TOTALS_ONE,
     Totals,
     holds,
+    kept_after,
+    lately_after,
+    pace_after,
 )
 from regulars.terms import F32, F64
 
@@ -163,8 +163,6 @@ ELSEWHERE_DAYS = 60  # what she bought elsewhere counts for so long
 _NEVER = -1.0
 _SHRINK = 2.0
 _LONGEST = 600
-_HALF = 0.5 ** (np.arange(_LONGEST) / LATELY_HALF_LIFE_DAYS)
-_PACE_HALF = 0.5 ** (np.arange(_LONGEST) / PACE_HALF_LIFE_DAYS)
 _STEADY_LATELY = 0.3  # of a category that she buys about every three weeks; assumed
 _INVERSE = 1 / np.maximum(np.arange(512), 1)
 # All of the weights that ``1 - SMALL_KEPT ** visits`` baskets have.
@@ -208,7 +206,7 @@ def person(w, visits, pace, small, last_visit, day):
     """What is hers whatever the category: log-odds to add, and how small her baskets are (``single_fit``)."""
     if visits == 0:
         return 0.0, 0.0
-    faded = pace / PACE_ONE * _PACE_HALF[min(max(day - last_visit, 0), _LONGEST - 1)]
+    faded = pace / PACE_ONE * pace_after(day - last_visit)
     smallness = small / SMALL_ONE / _SMALL_WEIGHT[min(visits, _LONGEST - 1)]
     start = w[PACE] * log(faded + PACE_LEAST) + w[VISITS] * log(visits + 1.0)
     return start, log(max(smallness, 1e-3)) + FIT_CENTRE
@@ -227,7 +225,7 @@ def own(w, needs, c, purchases, k, visits, fit, interval, elapsed):
     """The same of a category that she bought before."""
     kept, lately, last_nth, bought = purchases
     score = liking(w, needs, c, kept[k, c], bought[k, c], visits - last_nth[k, c], fit)
-    faded = lately[k, c] * (_HALF[min(max(np.int64(elapsed), 0), _LONGEST - 1)] / LATELY_ONE)
+    faded = lately[k, c] * (lately_after(np.int64(elapsed)) / LATELY_ONE)
     due = min(1.0, elapsed / (interval + 1.0))
     return score + w[LATELY] * quick_log(faded + LATELY_LEAST) + due * (w[DUE] + w[DUE_SQUARE] * due)
 
@@ -235,7 +233,7 @@ def own(w, needs, c, purchases, k, visits, fit, interval, elapsed):
 @njit(cache=True, nogil=True, error_model="numpy")
 def liking(w, needs, c, kept, bought, back, fit):
     """The part of ``own`` that does not ask when; she bought it last ``back`` visits ago."""
-    fade = BY_VISIT[min(back, len(BY_VISIT) - 1)] / KEPT_ONE
+    fade = kept_after(back) / KEPT_ONE
     score = needs[c, HAS_BOUGHT] + fit * needs[c, FITTING]
     score += w[SHARED] * quick_log(kept * fade + needs[c, EVERYBODY])
     return score + needs[c, REPEATED] * _INVERSE[min(bought, 511)]
@@ -252,7 +250,7 @@ def _fill(view, today, out):
     w, needs = today.need, today.needs
     purchases = (view.kept, view.lately, view.last_nth, view.bought)
     for k in range(len(view.row)):
-        visits, start, fit = 0, 0.0, 0.0
+        visits, start, fit = np.int64(0), 0.0, 0.0
         if len(view.visits):
             visits = np.int64(view.visits[k])
             start, fit = person(w, visits, view.pace[k], view.small[k], view.last_visit[k], view.day)
@@ -292,12 +290,12 @@ def _describe(view, today, out):
             kept, lately = 0.0, 0.0
             f[AGAIN], f[DUE] = 0.0, 0.0
             if bought > 0:
-                fade = BY_VISIT[min(visits - view.last_nth[k, c], len(BY_VISIT) - 1)] / KEPT_ONE
+                fade = kept_after(visits - view.last_nth[k, c]) / KEPT_ONE
                 kept = view.kept[k, c] * fade
                 interval, elapsed = rhythm(
                     bought, view.first_day[k, c], view.last_day[k, c], view.day, today.interval[c]
                 )
-                lately = view.lately[k, c] / LATELY_ONE * _HALF[min(max(np.int64(elapsed), 0), _LONGEST - 1)]
+                lately = view.lately[k, c] * (lately_after(np.int64(elapsed)) / LATELY_ONE)
                 f[AGAIN] = again / bought
                 f[DUE] = min(1.0, elapsed / (interval + 1.0))
             f[BIAS] = 1.0

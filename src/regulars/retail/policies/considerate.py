@@ -203,9 +203,7 @@ def worth_of(x, verdict, steps):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def shortlist(
-    k, day, hers, purchases, days, wishes, unlikes, heard, repeat_days, offers, pool, best, score
-):
+def shortlist(k, day, hers, purchases, days, wishes, unlikes, heard, repeat_days, offers, pool, best, score):
     """The most relevant categories on offer with the log-odds that she buys from them within a week.
 
     Best first, and what she wished for before everything, ``_WISH_FIRST`` higher. Returns how many.

@@ -113,7 +113,11 @@ def _decide(out, view, today, slots, repeat_days, copy):
                     best, score = c, liked
             if best >= 0:
                 interval, elapsed = rhythm(
-                    bought[k, best], view.first_day[k, best], view.last_day[k, best], day, today.interval[best]
+                    bought[k, best],
+                    view.first_day[k, best],
+                    view.last_day[k, best],
+                    day,
+                    today.interval[best],
                 )
                 why = (np.int64(_BOUGHT), np.int64(_FAVOURITE), np.int64(_PURCHASES))
                 put_offer(out, m, k, today, copy, np.int64(channel), np.int64(best), why)
