@@ -189,7 +189,7 @@ def _live_all(
             # Those that were finished first: when a worker is lost, all the others fail at once.
             for future in sorted(done, key=lambda each: each.exception() is not None):
                 yield future.result()
-            if progress and not done:
+            if progress:
                 progress(_begun(scenario, work, lived), len(work))
     _SHARED.clear()
 
