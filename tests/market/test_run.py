@@ -175,7 +175,13 @@ def test_sweeps_name_their_arms_and_stay_out_of_the_ranking(scenario):
     tasks = arms.tasks(swept)
     assert sum(task.arm.group == "arms" for task in tasks) == 6
     names = {task.arm.name for task in tasks if task.arm.group == "frequency"}
-    assert names == {"silence@0", "considerate@0", "considerate@7"}
+    assert names == {
+        "silence@0",
+        "considerate@0",
+        "considerate@7",
+        "bold considerate@0",
+        "bold considerate@7",
+    }
     called = [task.arm.called for task in tasks if task.arm.group == "prior"]
     assert (
         called.count("quiet harvest") == len(called) // 2 == 3

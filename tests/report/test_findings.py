@@ -142,6 +142,18 @@ def test_it_is_said_when_there_was_nothing_to_offer(run):
     assert warnings(Results(run.totals, about=about))[0] == "The data have no discount."
 
 
+@pytest.mark.parametrize(("sent", "warned"), [(300, False), (900, True)])
+def test_a_policy_that_stops_before_its_cap_needs_no_best_frequency(totals, sent, warned):
+    year = 365 / 7 * 100  # of 100 customers
+    sweep = {
+        f"blast@{n}": {"profit": [n, n], "contacts": [year * n * sent / 1000] * 2, "consumers": [100] * 2}
+        for n in (1, 2, 9)
+    }
+    levels = {f"blast@{n}": ("per_week", float(n)) for n in (1, 2, 9)}
+    run = totals(sweep, "frequency", levels, more=totals(_arms(silence=[1, 1])))
+    assert any("No best frequency" in warning for warning in warnings(run)) == warned
+
+
 def test_a_sweep_that_changes_nothing_has_no_best_frequency(totals):
     sweep = {f"blast@{n}": {"profit": [3, 4]} for n in (1, 2, 3)}
     levels = {f"blast@{n}": ("per_week", float(n)) for n in (1, 2, 3)}

@@ -183,6 +183,17 @@ def test_considerate_sends_nothing_that_it_does_not_predict_compelling(shop, run
     assert sent > 100
 
 
+def test_without_restraint_considerate_fills_what_it_may(shop, run):
+    careful, bold = (
+        sum(
+            len(decided.number)
+            for decided in run(shop("considerate", per_week=14, restraint=restraint), 0, 45)
+        )
+        for restraint in (1.0, 0.0)
+    )
+    assert bold > 1.15 * careful
+
+
 def test_considerate_puts_wishes_first(shop):
     made = shop("considerate", epsilon=0.0)
     decided = made.decide(0)

@@ -16,6 +16,8 @@ from regulars.settings import Scenario
 SWEEP_LEVELS = (0.05, 0.95)
 #: What a report calls the harvest that hides its use of data.
 QUIET_HARVEST = "quiet harvest"
+#: And the considerate policy that sends the best it has as often as it may, to please or not.
+BOLD = "bold considerate"
 
 
 @dataclass(frozen=True)
@@ -132,11 +134,28 @@ def _range(prior: priors.Prior) -> tuple[float, float]:
 
 
 def _frequency(scenario: Scenario) -> list[Arm]:
-    """Policies at each contact frequency, and silence to hold them against."""
-    swept = [
-        Arm(f"{policy}@{per_week:g}", (policy,), ({"per_week": per_week},), "frequency", "per_week", per_week)
+    """Policies at each contact frequency, and silence to hold them against.
+
+    The considerate policy stops by itself long before its cap; what more would do, its bold self shows.
+    """
+    followed: list[tuple[str, str, dict[str, Any]]] = [
+        (label(policy), policy, {})
         for policy in scenario.sweep.frequency_policies
         if policy in scenario.policies
+    ]
+    if any(policy == "considerate" for _, policy, _ in followed):
+        followed.append((BOLD, "considerate", {"restraint": 0.0}))
+    swept = [
+        Arm(
+            f"{called}@{per_week:g}",
+            (policy,),
+            ({"per_week": per_week, **settings},),
+            "frequency",
+            "per_week",
+            per_week,
+            called=called,
+        )
+        for called, policy, settings in followed
         for per_week in scenario.sweep.frequency
     ]
     return [Arm("silence@0", ("silence",), ({},), "frequency", "per_week"), *swept] if swept else []

@@ -94,6 +94,7 @@ def _spread(estimate: Interval, currency: str, signed: bool) -> str:
 def frequency(curves: Sequence[Curve]) -> str:
     """Where each policy's profit peaks, what both sides of it lose, and the peak with the base counted."""
     text = " ".join(_peak(curve) for curve in curves if curve.metric == "profit")
+    text += " Thin lines are single worlds." if any(curve.singly for curve in curves) else ""
     worth = [curve for curve in curves if curve.metric == "profit_and_base"]
     bests = [
         f"{curve.policy} is best with {curve.best:g} allowed{_end(curve)}"
@@ -114,6 +115,11 @@ def _peak(curve: Curve) -> str:
     if curve.flat:
         return sentence(f"{name} earns the same however often it may write")
     worlds = len(curve.best_by_world)
+    if not curve.interior and curve.stops_itself:
+        return sentence(
+            f"{name} stops by itself: of {curve.best:g} contacts a week allowed it sends {curve.best_sent:.1f}, and "
+            "earns most so"
+        )
     if not curve.interior:
         end = "most" if curve.best == curve.levels[-1] else "fewest"
         return sentence(

@@ -85,8 +85,13 @@ def ranking(lived: Lived, metric: str, width: int, currency: str) -> Drawing:
 
 
 def frequency(curves: Sequence[Curve], width: int, currency: str) -> Drawing:
-    """Result against contacts allowed a week, one line a policy with its 95% band, the best level marked."""
+    """Result against contacts allowed a week, one line a policy, the best level marked.
+
+    Around it the 95% band; the lines of single worlds where they are too few for a band that can be read.
+    """
     import altair as alt
+
+    singly = any(curve.singly for curve in curves)
 
     rows: list[dict[str, Any]] = [
         {"policy": c.policy, "level": level, "mean": e.mean, "low": e.low, "high": e.high}
@@ -108,7 +113,10 @@ def frequency(curves: Sequence[Curve], width: int, currency: str) -> Drawing:
         )
     last = max(curve.levels[-1] for curve in curves)
     means = [row["mean"] for row in rows]
-    low, high = _domain(means, [row["low"] for row in rows] + [row["high"] for row in rows])
+    ends_of = [value for curve in curves for line in curve.lines for value in line]
+    if not singly:
+        ends_of = [row["low"] for row in rows] + [row["high"] for row in rows]
+    low, high = _domain(means, ends_of)
     height = 270
     ends = [(curve.policy, curve.policy, curve.estimates[-1].mean, "") for curve in curves]
     x = alt.X(
@@ -123,7 +131,16 @@ def frequency(curves: Sequence[Curve], width: int, currency: str) -> Drawing:
         "policy:N", legend=None, scale=_colour_scale(colours.policies(curve.policy for curve in curves))
     )
     data = _data(rows)
-    band = data.mark_area(opacity=0.14, clip=True).encode(x=x, y=lower, y2="high:Q", color=colour)
+    around = data.mark_area(opacity=0.14, clip=True).encode(x=x, y=lower, y2="high:Q", color=colour)
+    if singly:
+        single = [
+            {"policy": c.policy, "level": level, "mean": value, "world": world}
+            for c in curves
+            for world, values in enumerate(c.lines)
+            for level, value in zip(c.levels, values, strict=True)
+        ]
+        thin = _data(single).mark_line(strokeWidth=1, opacity=0.45, clip=True)
+        around = thin.encode(x=x, y=y, color=colour, detail="world:N")
     line = data.mark_line(strokeWidth=2.5).encode(x=x, y=y, color=colour)
     marked = _data(bests)
     dot = marked.mark_point(filled=True, size=130, opacity=1, stroke="white", strokeWidth=1.5).encode(
@@ -135,7 +152,7 @@ def frequency(curves: Sequence[Curve], width: int, currency: str) -> Drawing:
     word = marked.mark_text(dy=-17, fontSize=WORDS, fontWeight=600).encode(
         x=x, y=y, color=colour, text="best:N"
     )
-    layers = [band, line, dot, halo.encode(x=x, y=y, text="best:N"), word]
+    layers = [around, line, dot, halo.encode(x=x, y=y, text="best:N"), word]
     if low < 0 < high:
         layers.insert(0, _zero_rule(horizontal=True))
     return finish(

@@ -176,7 +176,7 @@ def _level(row: Standing) -> str:
 def _frequency_warnings(run: Run) -> list[str]:
     found = []
     for curve in frequency(run, ["profit"]):
-        if curve.interior or curve.flat:
+        if curve.interior or curve.flat or curve.stops_itself:
             continue
         end = "the most" if curve.best == curve.levels[-1] else "the fewest"
         found.append(

@@ -10,6 +10,8 @@ from regulars.report.wording import listed
 
 #: Where both sides of an optimum are judged, as multiples of it (scorecard row 18).
 SIDES = (0.57, 1.43)
+#: With fewer worlds a 95% band is wider than anything it could tell; single worlds are shown instead.
+WORLDS_OF_A_BAND = 4
 #: The policy that the others are held against where it was run.
 REFERENCE = "considerate"
 
@@ -31,6 +33,7 @@ class Curve:
     level at which the mean curve peaks, ``best_by_world`` the same in each world; ``interior`` says that the
     mean curve peaks at neither end of the levels tried, ``interior_worlds`` in how many worlds that is so.
     ``levels`` are contacts allowed a week; ``sent`` are those made, per customer and week, at each level.
+    ``lines`` are the curves of single worlds.
     """
 
     policy: str
@@ -40,6 +43,7 @@ class Curve:
     levels: tuple[float, ...]
     sent: tuple[float, ...]
     estimates: tuple[Interval, ...]
+    lines: tuple[tuple[float, ...], ...]
     over_silence: bool
     best: float
     best_by_world: dict[int, float]
@@ -52,6 +56,16 @@ class Curve:
     def best_sent(self) -> float:
         """Contacts made per customer and week at the best level."""
         return self.sent[self.levels.index(self.best)]
+
+    @property
+    def singly(self) -> bool:
+        """Whether its worlds are too few for a band."""
+        return 1 < len(self.lines) < WORLDS_OF_A_BAND
+
+    @property
+    def stops_itself(self) -> bool:
+        """Whether at the best level it sends less than half of what it may, so that the cap does not hold it."""
+        return 0 < self.best_sent < 0.5 * self.best
 
     @property
     def flat(self) -> bool:
@@ -118,6 +132,7 @@ def _curve(swept: Lived, arms: Lived, family: list[Player], metric: str) -> Curv
         levels=levels,
         sent=tuple(swept.mean(player, "contacts_per_week") for player in players),
         estimates=tuple(interval(column[world] - shift[world] for world in worlds) for column in columns),
+        lines=tuple(tuple(column[world] - shift[world] for column in columns) for world in worlds),
         over_silence=over_silence,
         best=levels[peak],
         best_by_world=by_world,

@@ -53,6 +53,7 @@ class ConsiderateSettings:
     repeat_days : it does not speak of a category again within so many days, wished for or not
     epsilon : how often it tries one of the next best, so that it can learn
     prices : what a displeasing contact costs, against one that pleases
+    restraint : how much of those prices it heeds; with 0 it sends the best it has as often as it may
     ask_gap_days : at most so often it asks for her wishes; 0 never asks
     exchange : what it promises in return, 0 to 1
     option_gap_days : with nothing that fits it offers an option after so many days of silence; 0 never
@@ -63,6 +64,7 @@ class ConsiderateSettings:
     repeat_days: int = 3
     epsilon: float = 0.05
     prices: Prices = field(default_factory=Prices)
+    restraint: float = 1.0
     ask_gap_days: int = 28
     exchange: float = 0.5
     option_gap_days: int = 28
@@ -71,6 +73,8 @@ class ConsiderateSettings:
         paced(self.per_week)
         if not 0 <= self.epsilon <= 1:
             raise SettingError(f"epsilon is {self.epsilon}. Take a probability")
+        if not 0 <= self.restraint <= 10:
+            raise SettingError(f"restraint is {self.restraint}. Take 0 to 10; 1 is the usual")
 
 
 class Considerate(Policy):
@@ -125,7 +129,9 @@ class Considerate(Policy):
 
     def _steps(self) -> tuple[float, ...]:
         s = self.settings
-        prices = (s.prices.annoying, s.prices.creepy, s.prices.attention)
+        prices = tuple(
+            s.restraint * each for each in (s.prices.annoying, s.prices.creepy, s.prices.attention)
+        )
         gaps = (float(s.option_gap_days), float(s.repeat_days))
         return (*prices, s.epsilon, float(s.ask_gap_days), s.exchange, *gaps)
 
