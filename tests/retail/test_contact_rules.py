@@ -100,6 +100,30 @@ def test_one_message_a_channel_a_day():
     assert room[0] == 1 and channels[0] == 0b01
 
 
+@pytest.mark.parametrize("per_channel", [1, 2, 3])
+@pytest.mark.parametrize("used", [0, 1, 2, 3])
+def test_the_cap_of_a_channel_is_exact(per_channel, used):
+    """In the room that is told and in what may leave, whatever was sent on it before today."""
+    made, bits = people(1)
+    made.optin[0] = 0b11
+    rules = ContactRules(None, None, None, per_channel, 0, 0, 0)
+    for _ in range(used):
+        send(made, [0], 4, channel=1)
+    on_second = max(0, per_channel - used)
+    rows = np.zeros(1, np.int32)
+    room, channels = contact_rules.room(made, bits, rows, 4, 12, rules)
+    assert room[0] == per_channel + on_second
+    assert channels[0] == (0b11 if on_second else 0b01)
+    assert contact_rules.room(made, bits, rows, 4, 12, rules, channels=0b10)[0][0] == on_second
+    out = options(12)
+    out.customer[:] = 0
+    out.channel[:] = np.arange(12) % 3
+    keep, _ = lawful(made, bits, out, rules=rules)
+    sent = np.bincount(out.channel[keep == contact_rules.KEPT], minlength=3)
+    assert sent.tolist() == [per_channel, on_second, 0]
+    assert (keep[keep != contact_rules.KEPT] == contact_rules.NO_CHANNEL).all()
+
+
 def test_without_permission_or_opt_in_nobody_is_reached():
     made, bits = people()
     bits[0, Scope.CONTACT] = 0
@@ -117,9 +141,9 @@ def test_what_is_released_may_be_used_again():
     assert left(made, bits, 3, rules) == [1]
 
 
-def lawful(made, bits, out, cutoff=contact_rules.NO_CUTOFF):
+def lawful(made, bits, out, cutoff=contact_rules.NO_CUTOFF, rules=OPEN):
     keep, priority = np.empty(len(out.customer), np.uint8), np.empty(len(out.customer), np.int64)
-    caps = contact_rules.limits(OPEN)
+    caps = contact_rules.limits(rules)
     gone = np.zeros(0, np.bool_)
     contact_rules.lawful(made, bits, out, no_offers(), gone, 4, caps, True, stream(1), cutoff, keep, priority)
     return keep, priority

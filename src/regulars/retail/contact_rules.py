@@ -35,7 +35,7 @@ class ContactRules:
     per_channel : messages a day on one channel
     min_gap_days : at least so many days from one contact to the next; 0 allows several a day
     quiet_from, quiet_until : hours of day, in her time zone, between which nothing is sent; may span midnight
-    budget_per_day : messages a day to all customers together; None is no limit
+    budget_per_day : messages a day to all customers together, however many decisions they take; None is no limit
     unlike_days : how long an unlike keeps a category away
     """
 
@@ -64,7 +64,7 @@ UNLIMITED = ContactRules(None, None, None, None, 0, 0, 0)
 
 
 def stricter(one: ContactRules, other: ContactRules) -> ContactRules:
-    """Both at once: of each cap the smaller, of each gap the longer; quiet hours are those of ``one``."""
+    """Both at once: of each cap the smaller, of each gap the longer; quiet hours are only those of ``one``."""
 
     def smaller(a: int | None, b: int | None) -> int | None:
         return b if a is None else a if b is None else min(a, b)
@@ -156,14 +156,14 @@ def why_not(
     honours_consent: bool = True,
 ) -> Reason | None:
     """Which rule keeps this customer from being contacted now; None when none does."""
-    today, week, month = contacts_of(record.ring, record.ring_day, row, day)
-    gap = day - int(record.last_contact[row])
     if honours_consent and not bits[row, _CONTACT] >> _FOR_CONTACT & 1:
         return Reason.NO_PERMISSION
     if not record.optin[row] & channels:
         return Reason.NOT_REACHABLE
     if bool(is_quiet(rules, hour)):
         return Reason.QUIET
+    today, week, month = contacts_of(record.ring, record.ring_day, row, day)
+    gap = day - int(record.last_contact[row])
     if rules.min_gap_days and (gap < rules.min_gap_days or today):
         return Reason.GAP
     for cap, count, reason in (
@@ -173,9 +173,8 @@ def why_not(
     ):
         if cap is not None and count >= cap:
             return reason
-    per_channel = limits(rules)[3]
     columns = (record.optin, record.channel_day, record.channel_count)
-    if not open_channels_of(*columns, row, day, per_channel) & channels:
+    if not open_channels_of(*columns, row, day, limits(rules)[3])[0] & channels:
         return Reason.CAP_DAY
     return None
 
@@ -235,14 +234,22 @@ def left_today(ring, ring_day, last_contact, i, day, caps):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def open_channels_of(optin, channel_day, channel_count, i, day, per_channel):
-    """Bits of the channels on which customer ``i`` may be reached today."""
-    bits = np.int64(optin[i])
+def open_channels_of(optin, channel_day, channel_count, i, day, per_channel, asked=255):
+    """Bits of the channels, of these, on which customer ``i`` may be reached today; how many messages they carry."""
+    bits, carried = np.int64(optin[i]) & asked, 0
     for channel in range(_CHANNELS):
-        used = channel_count[i, channel] if channel_day[i, channel] == day else 0
-        if used >= per_channel:
+        left = per_channel - used_of(channel_day, channel_count, i, channel, day)
+        if left <= 0:
             bits &= 255 ^ (1 << channel)
-    return bits
+        elif bits >> channel & 1:
+            carried += left
+    return bits, carried
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def used_of(channel_day, channel_count, i, channel, day):
+    """Messages that customer ``i`` got on a channel today."""
+    return np.int64(channel_count[i, channel]) if channel_day[i, channel] == day else 0
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -258,12 +265,8 @@ def _room(record, bits, rows, day, caps, asked, most, honours, left, channels):
             continue
         if optin[i] & asked == 0:
             continue
-        reached = open_channels_of(optin, channel_day, channel_count, i, day, caps[3]) & asked
-        count = 0
-        for channel in range(_CHANNELS):
-            count += reached >> channel & 1
-        # As many as the channels carry: on each, up to its own cap.
-        left[k] = min(left_today(ring, ring_day, last_contact, i, day, caps), most, count * caps[3])
+        reached, carried = open_channels_of(optin, channel_day, channel_count, i, day, caps[3], asked)
+        left[k] = min(left_today(ring, ring_day, last_contact, i, day, caps), most, carried)
         channels[k] = reached
 
 
@@ -276,11 +279,12 @@ def lawful(record, bits, decisions, offers, gone, day, caps, honours, key, cutof
     """
     ring, ring_day, last_contact = record.ring, record.ring_day, record.last_contact
     optin, channel_day, channel_count = record.optin, record.channel_day, record.channel_count
-    previous, slot, ahead, taken = -1, 0, 0, 0
+    previous, slot, ahead, taken = -1, 0, 0, np.zeros(_CHANNELS, np.int64)
     for k in range(len(decisions.customer)):
         i = decisions.customer[k]
         if i != previous:
-            previous, slot, ahead, taken = i, 0, 0, 0
+            previous, slot, ahead = i, 0, 0
+            taken[:] = 0
         word = four(key, _LUCK, record.customer[i], day, slot)[0]
         # The name in the low half makes priorities differ even when two words agree.
         priority[k] = np.int64(word >> np.uint32(1)) << 32 | np.int64(record.customer[i])
@@ -301,8 +305,8 @@ def lawful(record, bits, decisions, offers, gone, day, caps, honours, key, cutof
             keep[k] = NO_CHANNEL
         channel = decisions.channel[k]
         if keep[k] == KEPT:
-            reached = open_channels_of(optin, channel_day, channel_count, i, day, caps[3]) >> channel & 1
-            if not reached or (taken >> channel & 1 and caps[3] < 2):
+            used = used_of(channel_day, channel_count, i, channel, day) + taken[channel]
+            if not optin[i] >> channel & 1 or used >= caps[3]:
                 keep[k] = NO_CHANNEL
         if keep[k] == KEPT and ahead >= left_today(ring, ring_day, last_contact, i, day, caps):
             keep[k] = CAPPED
@@ -310,7 +314,7 @@ def lawful(record, bits, decisions, offers, gone, day, caps, honours, key, cutof
             keep[k] = RATIONED
         if keep[k] == KEPT:
             ahead += 1
-            taken |= 1 << channel
+            taken[channel] += 1
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
