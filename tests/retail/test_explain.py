@@ -3,6 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from regulars.ledger import Counts, Entries, Kind, verify
+from regulars.retail import consent as consents
 from regulars.retail import policies
 from regulars.retail.contact_rules import ContactRules
 from regulars.retail.decision import Reason
@@ -32,12 +34,57 @@ def test_every_decision_explains_itself_as_it_was_made(shop, run, name):
             assert len(explanation.candidates) == 24
 
 
-def test_explaining_changes_nothing(shop):
+def test_explaining_changes_nothing_but_the_ledger(shop):
     made = shop("considerate")
+    uses = made.ledger.uses.copy()
     before = {name: column.tobytes() for name, column in made.arrays().items()}
     for row in range(10):
         why(made, row, 0)
-    assert before == {name: column.tobytes() for name, column in made.arrays().items()}
+    after = {name: column.tobytes() for name, column in made.arrays().items()}
+    changed = {name for name in before if before[name] != after[name]}
+    assert changed == {"ledger.explanations", "ledger.uses"}
+    assert made.ledger.explanations.tolist() == [1] * 10 + [0] * 110
+    assert np.array_equal(made.ledger.uses[:, 10:], uses[:, 10:])
+
+
+def test_her_ledger_tells_of_each_look_behind_an_explanation(shop):
+    made = shop("considerate", ledger=Entries(120))
+    made.consented([3], Scope.STATED, consents.USUAL, False, 0)
+    for row in (3, 4):
+        why(made, row, 0)
+    why(made, 4, 0, 23)
+    opened = [
+        (e.scopes, e.purposes) for row in (3, 4) for e in made.ledger.of[row] if e.kind == Kind.EXPLAINED
+    ]
+    purposes = ("PERSONALIZE", "CONTACT")
+    assert opened == [
+        (("CONTACT", "PURCHASES"), purposes),
+        (("CONTACT", "PURCHASES", "STATED"), purposes),
+        ((), ()),
+    ]
+    assert not [e for e in made.ledger.of[4] if e.kind == Kind.CONTACTED]
+    assert verify(made.ledger.of[4]) is None
+
+
+def test_an_explanation_is_not_given_without_an_entry(shop):
+    class Full(Counts):
+        def explained(self, *_):
+            raise OSError("disk full")
+
+    made = shop("considerate", ledger=Full(120))
+    with pytest.raises(OSError, match="disk full"):
+        why(made, 0, 0)
+
+
+def test_an_explanation_of_a_covert_use_is_covert(shop):
+    made = shop("harvest", everything=False)
+    withheld = np.flatnonzero(made.consent.bits[:, Scope.PURCHASES] == 0)
+    reached = withheld[made.record.optin[withheld] > 0][:3]
+    before = made.ledger.covert[:, Scope.PURCHASES].copy()
+    for row in reached:
+        why(made, int(row), 1)
+    added = made.ledger.covert[:, Scope.PURCHASES] - before
+    assert (added[reached] == 1).all() and added.sum() == len(reached) == 3
 
 
 def test_it_says_how_often_and_how_long(shop):

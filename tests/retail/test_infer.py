@@ -74,6 +74,16 @@ def test_whose_purchases_were_studied_and_of_whom_something_was_guessed_is_in_th
     assert not ledger.covert.any()
 
 
+def test_who_allows_only_to_be_written_to_is_not_studied():
+    made, _, _ = town()
+    bits = np.full((600, 9), consents.USUAL, np.uint8)
+    bits[::2, Scope.PURCHASES] = 1 << Purpose.PERSONALIZE
+    ledger, guesses = Counts(600), infer.new(30)
+    infer.train(made, bits, True, guesses, ledger, 0)
+    assert not ledger.uses[Purpose.MEASURE, ::2].any() and ledger.uses[Purpose.MEASURE, 1::2].any()
+    assert guesses.people.sum(1).max() <= 300
+
+
 def test_a_guess_that_she_did_not_allow_is_noted_as_covert():
     made, _, _ = town()
     bits = np.full((600, 9), consents.USUAL, np.uint8)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from regulars.draws import stream
+from regulars.retail.decision import take
 from regulars.retail.learn import Bandit, Pending, rewards
 from regulars.retail.predicted_verdict import (
     FEATURES,
@@ -14,7 +15,7 @@ from regulars.retail.predicted_verdict import (
     measured,
     worth,
 )
-from regulars.terms import Reaction, Verdict
+from regulars.terms import Purpose, Reaction, Scope, Verdict, empty_lines
 
 
 def features(n, seed=0):
@@ -125,7 +126,7 @@ def test_a_contact_is_handed_out_once(shop, run):
     made = shop("blast")
     decided = made.decide(1)
     pending = Pending()
-    pending.remember(1, decided)
+    pending.remember(1, decided, np.ones(len(decided.number), np.uint16))
     assert pending.due(7) == []
     assert sum(len(block.number) for block in pending.due(8)) == len(decided.number)
     assert pending.due(8) == []
@@ -148,48 +149,134 @@ def test_a_reaction_to_a_settled_contact_only_orders(shop):
     assert all(np.array_equal(value, made.snapshot()[name]) for name, value in before.items())
 
 
-def test_no_outcome_is_used_twice(shop, run):
-    """Every purchase is credited to at most one contact, and every contact is settled once."""
+def test_no_outcome_is_used_twice(shop, run, basket):
+    """Every contact is settled once, and every purchase credited to the last contact of the week before it."""
     made = shop("purchases", per_week=14, repeat_days=0, warm=60)
-    settled, credited = [], []
+    settled = []
     taken = made.policy.learn
     made.policy.learn = lambda outcomes: (settled.append(outcomes), taken(outcomes))[1]
     decided = run(made, 0, 30)
-    for outcomes in settled:
-        credited.append(int(outcomes.bought.sum()))
-    sent = sum(len(d.number) for d in decided[:23])
-    assert sum(len(outcomes.reward) for outcomes in settled) == sent
-    days = np.maximum(made.record.bought, 0)
-    assert 0 < sum(credited) <= int(days.sum())
+    credited = set()
+    for day in range(30):
+        lines, n = basket(day)
+        for cell in set(zip(lines.consumer[:n].tolist(), lines.category[:n].tolist(), strict=True)):
+            about = [
+                int(number)
+                for d in decided[max(0, day - 6) : day + 1]
+                for number, *told in zip(
+                    d.number.tolist(), d.customer.tolist(), d.category.tolist(), strict=True
+                )
+                if tuple(told) == cell
+            ]
+            credited |= {max(about)} if about else set()
+    assert [outcomes.bought.tolist() for outcomes in settled] == [
+        [int(number) in credited for number in d.number] for d in decided[:23] if len(d.number)
+    ]
+    assert len(credited) > 100
 
 
 @pytest.mark.parametrize(
-    ("bought_on", "credited"), [(1, [1, 0]), (2, [0, 1]), (3, [0, 1]), (9, [0, 1]), (10, [0, 0])]
+    ("bought_on", "credited"),
+    [
+        ([1], [1, 0]),
+        ([2], [0, 1]),
+        ([3], [0, 1]),
+        ([8], [0, 1]),
+        ([9], [0, 0]),
+        ([1, 3], [1, 1]),
+        ([3, 5], [0, 1]),
+    ],
 )
 def test_one_purchase_after_two_contacts_is_credited_once(shop, bought_on, credited):
     made = shop("blast", warm=0)
     first = made.decide(1)
     second = made.decide(2)
     who, category = int(first.customer[0]), int(first.category[0])
-    second = second._replace(category=np.full_like(second.category, category))
-    made.record.recent_category[:, 1] = category
+    assert len(second.number)
     made.pending.blocks[1].category[:] = category
     outcomes = []
     made.policy.learn = outcomes.append
     for day in range(1, 12):
-        if day == bought_on:
-            made.record.last_day[who, category] = day
+        if day in bought_on:
+            bought = empty_lines(1)
+            bought.consumer[0], bought.category[0], bought.units[0] = who, category, 1
+            made.purchased(day, bought)
         made.learn(day)
     assert [int(o.bought.sum()) for o in outcomes] == credited
 
 
+def test_a_purchase_after_the_same_contact_said_twice_in_a_day_is_credited_to_the_second(shop):
+    made = shop("blast", warm=0, per_week=14)
+    first, second = made.decide(1, [5]), made.decide(1, [7])
+    for block in made.pending.blocks:
+        block.row[:], block.category[:] = 5, 3
+    bought = empty_lines(1)
+    bought.consumer[0], bought.category[0], bought.units[0] = 5, 3, 1
+    made.purchased(1, bought)
+    assert [block.bought.tolist() for block in made.pending.blocks] == [[0, 0], [0, 1]]
+    assert len(first.number) == len(second.number) == 2
+
+
 def test_what_she_withholds_from_measuring_is_not_measured(shop, run):
-    made = shop("purchases")
+    """A policy that saw no purchases learns whether she clicked, but not whether she bought."""
+    made = shop("blast")
     made.consent.bits[:, 1] &= 0b0110  # serve and measure taken back; personalize stays
+    before = made.ledger.uses[Purpose.MEASURE].copy()
     outcomes = []
     made.policy.learn = outcomes.append
     run(made, 0, 12)
     assert outcomes and not any(o.bought.any() for o in outcomes)
+    assert any((o.verdict == Verdict.COMPELLING).any() for o in outcomes)
+    assert np.array_equal(made.ledger.uses[Purpose.MEASURE], before)
+
+
+@pytest.mark.parametrize("when", ["before", "while it waits"])
+def test_nothing_is_learned_from_purchases_that_may_not_be_measured(shop, run, when):
+    """What a policy ranked by is data of hers too: without MEASURE no outcome, no feature, no ledger entry."""
+    made = shop("considerate")
+    outcomes = []
+    made.policy.learn = outcomes.append
+    out = np.arange(0, 120, 2)
+    if when == "before":
+        made.consented(out, Scope.PURCHASES, 1 << Purpose.MEASURE, False, 0)
+    decided = run(made, 0, 5)
+    if when != "before":
+        made.consented(out, Scope.PURCHASES, 1 << Purpose.MEASURE, False, 5)
+    before = made.ledger.uses[Purpose.MEASURE].copy()
+    for day in range(5, 13):
+        made.learn(day)
+    read = made.ledger.uses[Purpose.MEASURE] - before
+    told = np.concatenate([d.customer for d in decided])
+    assert (told % 2 == 0).any()
+    assert sum(len(o.reward) for o in outcomes) == (told % 2 == 1).sum() > 0
+    assert not read[out].any()
+    assert np.array_equal(read[:, Scope.PURCHASES], np.bincount(told[told % 2 == 1], minlength=120))
+    assert np.array_equal(read[:, Scope.STATED], read[:, Scope.PURCHASES])
+
+
+def test_a_reaction_told_twice_in_one_call_loses_nothing_and_counts_once(shop):
+    made = shop("blast")
+    decided = made.decide(1)
+    twice = take(decided, [0, 0, 1])
+    bits = np.array([1 << Reaction.OPEN, 1 << Reaction.OPEN | 1 << Reaction.CLICK, 1], np.uint16)
+    made.react(1, twice, bits, np.full(3, 255, np.uint8))
+    assert made.pending.blocks[0].reactions[:2].tolist() == [0b11, 0b01]
+    assert made.record.opened[decided.customer[:2]].tolist() == [1, 1]
+    assert made.record.clicked[decided.customer[:2]].tolist() == [1, 0]
+
+
+def test_two_batches_of_one_day_are_both_in_the_state(shop):
+    made = shop("blast")
+    for rows in ([1], [2]):
+        made.decide(1, rows)
+    before = made.arrays()
+    changed = made.copy()
+    changed.pending.blocks[0].reactions[:] = 1
+    after = changed.arrays()
+    assert sum(name.endswith(".number") for name in before) == 2
+    assert {name for name in before if not np.array_equal(before[name], after[name])} == {
+        "pending.0.reactions"
+    }
 
 
 def test_a_lost_permission_is_the_worst_reward(shop):

@@ -7,8 +7,10 @@ from regulars.errors import RegularsError, ShapeError
 from regulars.ledger import Entries, Kind, verify
 from regulars.retail import consent as consents
 from regulars.retail.contact_rules import ContactRules
+from regulars.retail.decision import Reason
+from regulars.retail.explain import why
 from regulars.retail.retailer import Retailer
-from regulars.terms import Purpose, Scope, Verdict
+from regulars.terms import OfferKind, Purpose, Reaction, Scope, Verdict
 
 
 def digest(made):
@@ -109,6 +111,120 @@ def test_a_days_budget_holds_and_her_day_is_replayed_with_its_cutoff(shop, run):
         assert len(one.decide(5, cutoff=made.cutoff).number) == (row in decided.customer)
 
 
+def test_the_budget_of_a_day_is_one_however_many_decisions_it_takes(shop):
+    made = shop("blast", rules=ContactRules(budget_per_day=20))
+    before = made.copy()
+    looked = made.decide(1, send=False)
+    one, other = made.decide(1, np.arange(0, 15)), made.decide(1, np.arange(15, 60))
+    cutoff = made.cutoff
+    none = made.decide(1, np.arange(60, 120))
+    assert [len(d.number) for d in (looked, one, other, none)] == [20, 15, 5, 0]
+    for row in range(15, 60, 4):
+        assert len(before.subset([row]).decide(1, cutoff=cutoff).number) == (row in other.customer)
+    assert why(made, 80, 1)[0].reason == Reason.RATIONED
+    assert len(made.decide(2).number) == 20
+
+
+def test_what_was_sold_out_in_one_decision_is_not_so_in_the_next(shop):
+    nothing = np.zeros(200, bool)
+    made, fresh = shop("blast"), shop("blast")
+    coupons = made.catalog.offers.kind != OfferKind.DEAL
+    day = next(d for d in range(1, 40) if coupons[fresh.today(d).offer[fresh.today(d).order[:12]]].any())
+    made.decide(day, in_stock=nothing, send=False)
+    assert np.array_equal(made.today(day).offer, fresh.today(day).offer)
+    assert np.array_equal(made.decide(day).offer, fresh.decide(day).offer)
+
+
+def test_a_policy_cannot_write_into_what_others_read(shop):
+    made = shop("blast")
+    today = made.today(1)
+    for column in today[1:]:
+        with pytest.raises(ValueError, match="read-only"):
+            column[...] = 0
+    twin = made.copy()
+    decide = made.policy.decide
+
+    def meddling(view, today, draws):
+        chosen = decide(view, today, draws)
+        view.row[:], view.customer[:], view.present[:] = 0, 0, 0
+        return chosen
+
+    made.policy.decide = meddling
+    for day in (1, 2):
+        assert np.array_equal(made.decide(day).customer, twin.decide(day).customer)
+
+
+def test_an_unlike_is_not_evaded_by_another_name_for_the_offer(shop):
+    made = shop("blast", rules=ContactRules(unlike_days=30))
+    decide = made.policy.decide
+
+    def mislabelled(view, today, draws):
+        chosen = decide(view, today, draws)
+        return chosen._replace(category=(chosen.category + 1) % 24)
+
+    made.policy.decide = mislabelled
+    first = made.decide(1)
+    offers = made.catalog.offers
+    assert (first.category == offers.category[first.offer]).all()
+    m = len(first.number)
+    made.react(1, first, np.full(m, 1 << Reaction.UNLIKE, np.uint16), np.full(m, 2, np.uint8))
+    unliked = int(first.category[0])
+    heard = [offers.category[made.decide(day).offer] for day in range(2, 20)]
+    assert sum(map(len, heard)) and unliked not in np.concatenate(heard)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda d: {"customer": d.customer + 1000}, "customer 1000"),
+        (
+            lambda d: {"customer": d.customer.astype(np.int64)},
+            r"customer as int64 \(120,\); it must be int32",
+        ),
+        (lambda d: {"offer": d.offer[:5]}, r"offer as int32 \(5,\)"),
+        (lambda d: {"offer": d.offer * 0 + 99999}, "offer 99999"),
+        (lambda d: {"offer": d.offer * 0 - 7}, "offer -7 in row 0; it must be 0 to .* or -1"),
+        (lambda d: {"channel": d.channel + 9}, "channel 9"),
+        (lambda d: {"category": d.category * 0 + 24}, "category 24"),
+        (lambda d: {"basis": d.basis + 6}, "basis 6"),
+        (lambda d: {"reason": d.reason * 0 + 99}, "no Reason"),
+        (lambda d: {"action": d.action * 0}, "action 0"),
+        (lambda d: {"action": d.action * 0 + 2}, "an option with an offer"),
+        (lambda d: {"asks": d.asks * 0 + 9}, "asks 9"),
+        (lambda d: {"scopes": d.scopes + 512}, "scopes 512"),
+        (lambda d: {"propensity": d.propensity * 0}, "propensity 0.0"),
+        (lambda d: {"control": d.control * np.nan}, "control nan"),
+        (lambda d: {"features": d.features * np.nan}, "features that is no number"),
+        (lambda d: {"score": None}, "score as None"),
+    ],
+)
+def test_a_decision_that_cannot_be_is_refused_with_the_name_of_its_policy(shop, change, said):
+    made = shop("blast")
+    decide = made.policy.decide
+
+    def wrong(view, today, draws):
+        chosen = decide(view, today, draws)
+        return chosen._replace(**change(chosen))
+
+    made.policy.decide = wrong
+    with pytest.raises(RegularsError, match=f"blast gave .*{said}"):
+        made.decide(1)
+
+
+def test_the_terms_of_an_offer_are_the_catalogs_not_the_policys(shop):
+    made = shop("blast")
+    decide = made.policy.decide
+
+    def generous(view, today, draws):
+        chosen = decide(view, today, draws)
+        return chosen._replace(saving=chosen.saving * 0 + 1, last_day=chosen.last_day + 99)
+
+    made.policy.decide = generous
+    sent, offers = made.messages(made.decide(1)), made.catalog.offers
+    assert np.array_equal(sent.saving, offers.saving[sent.offer])
+    assert np.array_equal(sent.last_day, offers.last_day[sent.offer])
+
+
 def test_looking_without_sending_leaves_everything_but_the_ledger(shop):
     made = shop("considerate")
     before = digest(made)
@@ -159,11 +275,12 @@ def test_parts_that_do_not_fit_are_refused(shop, offered):
 
 def test_whose_purchases_are_counted_with_those_of_others_is_in_the_ledger(shop, basket):
     made = shop("silence", everything=False, warm=0)
+    made.consent.bits[::3, Scope.PURCHASES] = 1 << Purpose.PERSONALIZE
     bought, n = basket(3)
     made.purchased(3, bought, n)
     came = np.zeros(len(made), bool)
     came[bought.consumer[:n]] = True
-    study = (1 << Purpose.PERSONALIZE) | (1 << Purpose.MEASURE)
+    study = 1 << Purpose.MEASURE
     allowed = made.consent.bits[:, Scope.PURCHASES] & study != 0
     told = (made.record.age != 255) & (made.consent.bits[:, Scope.DEMOGRAPHICS] & study != 0)
     uses = made.ledger.arrays()["uses"][Purpose.MEASURE]

@@ -20,6 +20,7 @@ class Counts:
     ----------
     uses : (5, N, 9) uint32, by Purpose, customer and Scope
     covert : (N, 9) uint32, of these the ones that she had not allowed
+    explanations : (N,) uint32, how often somebody asked why
     contacts : (N,) uint32
     value_cents : (N,) int64, given back to her
     changes : (N,) uint32, of her consent
@@ -28,6 +29,7 @@ class Counts:
     def __init__(self, customers: int) -> None:
         self.uses = np.zeros((len(Purpose), customers, len(Scope)), np.uint32)
         self.covert = np.zeros((customers, len(Scope)), np.uint32)
+        self.explanations = np.zeros(customers, np.uint32)
         self.contacts = np.zeros(customers, np.uint32)
         self.value_cents = np.zeros(customers, np.int64)
         self.changes = np.zeros(customers, np.uint32)
@@ -35,6 +37,11 @@ class Counts:
     def used(self, day: int, rows: I32, present: U8, covert: U8, purpose: Purpose, context: str) -> None:
         """Count each opened scope; see :class:`regulars.ledger.Ledger`."""
         _used(self.uses, self.covert, rows, present, covert, int(purpose))
+
+    def explained(self, day: int, rows: I32, present: U8, covert: U8, context: str) -> None:
+        """Count the question, and the uses of the look behind the answer."""
+        _used(self.uses, self.covert, rows, present, covert, int(Purpose.PERSONALIZE))
+        _count(self.explanations, rows)
 
     def contacted(self, day: int, rows: I32, channel: U8, offer: I32, category: I32, reason: U8) -> None:
         """Count the messages."""
@@ -52,7 +59,7 @@ class Counts:
         """The counts of these customers only."""
         other = type(self)(0)
         other.uses = np.ascontiguousarray(self.uses[:, rows])
-        for name in ("covert", "contacts", "value_cents", "changes"):
+        for name in ("covert", "explanations", "contacts", "value_cents", "changes"):
             setattr(other, name, getattr(self, name)[rows].copy())
         return other
 
@@ -65,6 +72,7 @@ class Counts:
         return {
             "uses": self.uses,
             "covert": self.covert,
+            "explanations": self.explanations,
             "contacts": self.contacts,
             "value_cents": self.value_cents,
             "changes": self.changes,

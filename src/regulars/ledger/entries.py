@@ -67,11 +67,13 @@ class Entries:
     def used(self, day: int, rows: I32, present: U8, covert: U8, purpose: Purpose, context: str) -> None:
         """One entry for each customer whose scopes were opened; see :class:`regulars.ledger.Ledger`."""
         for row, opened, hidden in zip(rows.tolist(), present, covert, strict=True):
-            scopes = _scopes(opened)
-            if scopes:
-                purposes = {Purpose.CONTACT if scope == Scope.CONTACT.name else purpose for scope in scopes}
-                names = tuple(which.name for which in sorted(purposes))
-                self._append(row, day, Kind.USED, scopes, names, _scopes(hidden), context)
+            if opened.any():
+                self._looked(row, day, Kind.USED, opened, hidden, purpose, context)
+
+    def explained(self, day: int, rows: I32, present: U8, covert: U8, context: str) -> None:
+        """One entry each question, with what was opened to answer it."""
+        for row, opened, hidden in zip(rows.tolist(), present, covert, strict=True):
+            self._looked(row, day, Kind.EXPLAINED, opened, hidden, Purpose.PERSONALIZE, context)
 
     def contacted(self, day: int, rows: I32, channel: U8, offer: I32, category: I32, reason: U8) -> None:
         """One entry each message."""
@@ -111,6 +113,14 @@ class Entries:
         return {
             "chain": np.array([list(bytes.fromhex(link.zfill(2 * DIGEST_BYTES))) for link in links], np.uint8)
         }
+
+    def _looked(
+        self, row: int, day: int, kind: Kind, opened: U8, hidden: U8, purpose: Purpose, context: str
+    ) -> None:
+        scopes = _scopes(opened)
+        purposes = {Purpose.CONTACT if scope == Scope.CONTACT.name else purpose for scope in scopes}
+        names = tuple(which.name for which in sorted(purposes))
+        self._append(row, day, kind, scopes, names, _scopes(hidden), context)
 
     def _append(
         self,

@@ -37,6 +37,9 @@ class Ledger(Protocol):
         context : what the view was opened for, such as the policy and its version
         """
 
+    def explained(self, day: int, rows: I32, present: U8, covert: U8, context: str) -> None:
+        """Somebody asked why; ``present`` are the scopes opened to tell, as for the decision itself."""
+
     def contacted(self, day: int, rows: I32, channel: U8, offer: I32, category: I32, reason: U8) -> None:
         """Messages left; all columns have one length."""
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -65,7 +65,10 @@ class Standing(NamedTuple):
 
 
 class Today(NamedTuple):
-    """What stands today and what the retailer has learned so far: all that a policy sees besides the view."""
+    """What stands today and what the retailer has learned so far: all that a policy sees besides the view.
+
+    Its columns are the retailer's own and can only be read.
+    """
 
     day: int
     offer: I32  #: (C,) best offer of the category, NONE
@@ -229,18 +232,25 @@ def no_offers() -> Offers:
 
 
 def standing_on(catalog: Catalog, day: int, in_stock: NDArray[np.bool_] | None = None) -> Standing:
-    """What stands on one day, as (C,) columns; outside the catalog's days nothing does.
+    """What stands on one day, as (C,) columns to be read only; outside the catalog's days nothing does.
 
     Parameters
     ----------
     in_stock : (P,) True where a product is on hand; an offer that is good for none of them does not stand
     """
-    if not catalog.first_day <= day < catalog.first_day + catalog.days:
-        return Standing(*(column[0] for column in _nothing(1, catalog.categories)))
-    if in_stock is not None:
-        return Standing(*(column[0] for column in _stand(catalog, day, 1, in_stock)))
-    row = day - catalog.first_day
-    return Standing(*(column[row] for column in catalog.standing))
+    standing, row = catalog.standing, day - catalog.first_day
+    if not 0 <= row < catalog.days:
+        standing, row = _nothing(1, catalog.categories), 0
+    elif in_stock is not None:
+        standing, row = _stand(catalog, day, 1, in_stock), 0
+    return Standing(*(closed(column[row]) for column in standing))
+
+
+def closed(column: NDArray[Any]) -> NDArray[Any]:
+    """The same memory, to be read only."""
+    view = column.view()
+    view.flags.writeable = False
+    return view
 
 
 def sold_out(catalog: Catalog, day: int, in_stock: NDArray[np.bool_]) -> NDArray[np.bool_]:

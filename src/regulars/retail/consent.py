@@ -127,6 +127,13 @@ def allows(consent: Consent, row: int, scope: Scope, purpose: Purpose) -> bool:
     return bool(consent.bits[row, scope] >> purpose & 1)
 
 
+def allowed(bits: U8, purpose: Purpose) -> U8:
+    """(n, 9) 1 where bits of consent allow a scope for this purpose; the contact scope is ever for CONTACT."""
+    out = (bits >> purpose & 1).astype(np.uint8)
+    out[:, Scope.CONTACT] = bits[:, Scope.CONTACT] >> Purpose.CONTACT & 1
+    return out
+
+
 def subset(consent: Consent, rows: I64) -> Consent:
     """The consent of these customers only."""
     return Consent._make(np.ascontiguousarray(column[rows]) for column in consent)
@@ -188,7 +195,7 @@ def open_view(
 
 
 def note_use(
-    ledger: Ledger, day: int, bits: U8, rows: I32, present: U8, purpose: Purpose, allowing: int, context: str
+    ledger: Ledger, day: int, bits: U8, rows: I32, present: U8, purpose: Purpose, context: str
 ) -> None:
     """Write into the ledger what was read without a view: of many at once, for what they tell together.
 
@@ -196,11 +203,9 @@ def note_use(
     ----------
     bits : (N, 9) consent
     rows : (n,) customers whose data was read
-    present : (n, 9) 1 for each scope read
-    allowing : bits of Purpose of which one had to be granted; a scope read without any is covert
+    present : (n, 9) 1 for each scope read; one that she does not allow for this purpose is covert
     """
-    covert = (present * (bits[rows] & allowing == 0)).astype(np.uint8)
-    ledger.used(day, rows, present, covert, purpose, context)
+    ledger.used(day, rows, present, present & ~allowed(bits[rows], purpose), purpose, context)
 
 
 def _blank(
@@ -215,7 +220,7 @@ def _blank(
     browsing, people, categories = Scope.BROWSING, Scope.DEMOGRAPHICS, record.bought.shape[1]
     return View(
         day=day,
-        row=rows,
+        row=rows.copy(),
         customer=np.empty(n, np.uint32),
         present=np.empty((n, len(Scope)), np.uint8),
         room=np.zeros(n, np.uint8) if room is None else room,

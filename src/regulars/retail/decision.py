@@ -12,8 +12,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import ArrayLike, NDArray
 
-from regulars.errors import ShapeError
-from regulars.retail.catalog import Today
+from regulars.errors import RegularsError, ShapeError
+from regulars.retail.catalog import Option, Today
 from regulars.retail.consent import View
 from regulars.retail.predicted_verdict import FEATURES, days_since_heard, fill_message, fill_person
 from regulars.terms import (
@@ -147,6 +147,56 @@ def blank(room: int) -> Decisions:
     )
 
 
+def check(decisions: Decisions, policy: str, customers: int, categories: int, offers: int) -> None:
+    """Refuse what the contact rules and the kernels could not take as it stands.
+
+    Parameters
+    ----------
+    policy : its name, for the message
+    customers, categories, offers : how many there are: rows of the view, and of the catalog
+
+    Raises
+    ------
+    RegularsError
+        naming the policy, the column and what it may hold.
+    """
+    m = np.size(decisions.customer)
+    columns: dict[str, Any] = decisions._asdict()
+    for name, usual in blank(0)._asdict().items():
+        column = columns[name]
+        shape = (m, *usual.shape[1:])
+        if getattr(column, "dtype", None) != usual.dtype or column.shape != shape:
+            given = f"{column.dtype} {column.shape}" if isinstance(column, np.ndarray) else repr(column)
+            raise RegularsError(f"{policy} gave {name} as {given}; it must be {usual.dtype} {shape}")
+    for name, least, most, besides in (
+        ("customer", 0, customers - 1, 0),
+        ("channel", 0, len(Channel) - 1, 0),
+        ("action", Action.OFFER, Action.OPTION, Action.OFFER),
+        ("offer", 0, offers - 1, NONE),
+        ("option", 0, max(Option), NO_OPTION),
+        ("category", 0, categories - 1, NONE),
+        ("basis", 0, max(Basis), 0),
+        ("scopes", 0, (1 << len(Scope)) - 1, 0),
+        ("propensity", np.nextafter(0, 1), 1, 1),
+        ("asks", 0, max(Scope), NO_ASK),
+        *((name, 0, 1, 0) for name in ("revealed", "justification", "obtrusiveness", "control", "exchange")),
+    ):
+        column = columns[name]
+        wrong = np.flatnonzero(~((column >= least) & (column <= most) | (column == besides)))
+        if len(wrong):
+            or_else = f" or {besides}" if not least <= besides <= most else ""
+            raise RegularsError(
+                f"{policy} gave {name} {column[wrong[0]]} in row {wrong[0]}; it must be {least} to {most}{or_else}"
+            )
+    if not np.isin(decisions.reason, list(Reason)).all():
+        raise RegularsError(f"{policy} gave a reason that is no Reason")
+    if ((decisions.action == Action.OPTION) & (decisions.offer >= 0)).any():
+        raise RegularsError(f"{policy} gave an option with an offer; an option has none")
+    for name in ("score", "relevance", "interval", "elapsed", "features"):
+        if not np.isfinite(columns[name]).all():
+            raise RegularsError(f"{policy} gave {name} that is no number in some row")
+
+
 def silence() -> Decisions:
     """Nobody is told anything."""
     return blank(0)
@@ -251,6 +301,7 @@ def slots_of(per_week: float, day: int) -> int:
 
 _OFFER = int(Action.OFFER)
 _OPTION = int(Action.OPTION)
+_FOR_OPTION = int(Reason.OPTION)
 _NO_BASIS = int(Basis.NOTHING)
 _CHANNELS = len(Channel)
 
@@ -306,7 +357,7 @@ def put_option(out, m, k, view, copy, channel, option):
     out.saving[m] = 0.0
     out.last_day[m] = view.day
     out.basis[m] = _NO_BASIS
-    out.reason[m] = 9
+    out.reason[m] = _FOR_OPTION
     out.scopes[m] = 0
     out.propensity[m] = 1.0
     out.interval[m] = -1.0

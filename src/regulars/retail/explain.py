@@ -1,7 +1,8 @@
 """Why this, why not those, why nothing: in her words and in the manager's.
 
 An explanation replays the decision for one customer, on a copy, from the same view that the policy saw. So it
-shows nothing that she withheld, and it changes nothing.
+shows nothing that she withheld, and it changes nothing but the ledger, which tells her that somebody asked and what
+was opened to answer.
 """
 
 from __future__ import annotations
@@ -12,10 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regulars.retail import contact_rules
+from regulars.retail.consent import allowed
 from regulars.retail.decision import Decisions, Draws, Reason
 from regulars.retail.predicted_verdict import label
 from regulars.retail.retailer import Retailer
-from regulars.terms import Channel, Scope, Verdict
+from regulars.terms import U8, Channel, Purpose, Scope, Verdict
 
 
 @dataclass(frozen=True)
@@ -96,10 +98,12 @@ def why(
     if kept_from is None and slots <= 0:
         kept_from = Reason.NOT_TODAY
     if kept_from is not None:
+        _note(retailer, row, day, np.zeros((1, len(Scope)), np.uint8))
         return (_silence(day, kept_from, (), ()),)
-    decisions = alone.decide(day, hour=hour, in_stock=in_stock, cutoff=cutoff, send=False)
-    view = alone._view(day, alone._everybody, hour, slots)
+    _, view = alone._view(day, alone._everybody, hour, slots)
+    _note(retailer, row, day, view.present)
     opened = tuple(scope.name for scope in Scope if view.present[0, scope])
+    decisions = alone.decide(day, hour=hour, in_stock=in_stock, cutoff=cutoff, send=False)
     today = alone.today(day, in_stock)
     ruled = alone.policy.candidates(view, today, Draws(alone.key, day))
     names = alone.catalog.names
@@ -134,6 +138,14 @@ def why(
         )
         for k in range(len(decisions.number))
     )
+
+
+def _note(retailer: Retailer, row: int, day: int, present: U8) -> None:
+    """Write the question into the ledger, with the scopes opened to answer it."""
+    rows = np.array([row], np.int32)
+    covert = present & ~allowed(retailer.consent.bits[rows], Purpose.PERSONALIZE)
+    context = f"why of {retailer.policy.name} {retailer.policy.version}"
+    retailer.ledger.explained(day, rows, present, covert, context)
 
 
 def to_her(decisions: Decisions, k: int, names: tuple[str, ...]) -> str:

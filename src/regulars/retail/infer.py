@@ -15,7 +15,7 @@ from numba import njit
 from regulars.draws import log, sigmoid
 from regulars.ledger import Ledger
 from regulars.retail.consent import note_use
-from regulars.retail.record import INFERENCES, STUDY, UNKNOWN, Record
+from regulars.retail.record import INFERENCES, UNKNOWN, Record
 from regulars.terms import F32, I64, U8, Purpose, Scope
 
 EVERY_DAYS = 28
@@ -37,12 +37,12 @@ def new(categories: int) -> Guesses:
 def train(
     record: Record, bits: U8, honours_consent: bool, guesses: Guesses, ledger: Ledger, day: int
 ) -> None:
-    """Count anew, over the customers who told who they are and allow this to be studied."""
+    """Count anew, over the customers who told who they are and allow this to be measured."""
     guesses.people[:] = 0
     guesses.buyers[:] = 0
     read = np.zeros(len(record.customer), np.uint8)
     _train(record, bits, honours_consent, guesses, read)
-    _note(ledger, day, bits, read, Scope.DEMOGRAPHICS, STUDY, Purpose.MEASURE)
+    _note(ledger, day, bits, read, Scope.DEMOGRAPHICS, Purpose.MEASURE)
 
 
 def apply(
@@ -51,16 +51,14 @@ def apply(
     """Write the guesses into the record, -1 for everybody who does not allow one."""
     read = np.zeros(len(record.customer), np.uint8)
     _apply(record, bits, honours_consent, guesses, read)
-    _note(ledger, day, bits, read, Scope.INFERRED, _USE, Purpose.PERSONALIZE)
+    _note(ledger, day, bits, read, Scope.INFERRED, Purpose.PERSONALIZE)
 
 
-def _note(
-    ledger: Ledger, day: int, bits: U8, read: U8, scope: Scope, allowing: int, purpose: Purpose
-) -> None:
+def _note(ledger: Ledger, day: int, bits: U8, read: U8, scope: Scope, purpose: Purpose) -> None:
     rows = np.flatnonzero(read).astype(np.int32)
     present = np.zeros((len(rows), len(Scope)), np.uint8)
     present[:, [Scope.PURCHASES, scope]] = 1
-    note_use(ledger, day, bits, rows, present, purpose, allowing, "guesses about who she is")
+    note_use(ledger, day, bits, rows, present, purpose, "guesses about who she is")
 
 
 def tilts(guesses: Guesses) -> F32:
@@ -72,7 +70,8 @@ def tilts(guesses: Guesses) -> F32:
 
 # ---- kernels --------------------------------------------------------------------------------------
 
-_USE = 1 << Purpose.PERSONALIZE
+_PERSONALIZE = 1 << Purpose.PERSONALIZE
+_MEASURE = 1 << Purpose.MEASURE
 _PURCHASES = int(Scope.PURCHASES)
 _DEMOGRAPHICS = int(Scope.DEMOGRAPHICS)
 _INFERRED = int(Scope.INFERRED)
@@ -92,7 +91,7 @@ def _trait(record, i, trait):
 @njit(cache=True, nogil=True, error_model="numpy")
 def _train(record, bits, honours, guesses, read):
     for i in range(len(record.customer)):
-        studied = bits[i, _PURCHASES] & STUDY != 0 and bits[i, _DEMOGRAPHICS] & STUDY != 0
+        studied = bits[i, _PURCHASES] & bits[i, _DEMOGRAPHICS] & _MEASURE != 0
         if (honours and not studied) or record.visits[i] == 0:
             continue
         for trait in range(INFERENCES):
@@ -134,7 +133,7 @@ def _apply(record, bits, honours, guesses, read):
                 yes[c] = log(p / q)
                 no[c] = log((1.0 - p) / (1.0 - q))
         for i in range(len(record.customer)):
-            allowed = bits[i, _PURCHASES] & _USE != 0 and bits[i, _INFERRED] & _USE != 0
+            allowed = bits[i, _PURCHASES] & bits[i, _INFERRED] & _PERSONALIZE != 0
             if not known or (honours and not allowed) or record.visits[i] == 0:
                 record.inferred[i, trait] = -1.0
                 continue

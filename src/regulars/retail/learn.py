@@ -17,12 +17,13 @@ from numpy.typing import NDArray
 
 from regulars.draws import Purpose as Luck
 from regulars.draws import normal
+from regulars.retail.consent import allowed
 from regulars.retail.decision import Decisions
-from regulars.retail.predicted_verdict import FEATURES, Feature
-from regulars.retail.record import RECENT
+from regulars.retail.predicted_verdict import FEATURES, PLEASED, Feature
+from regulars.retail.record import U16, Record
 from regulars.terms import F32, F64, I32, I64, U8, Purpose, Reaction, Scope
 
-HORIZON_DAYS = 7
+HORIZON_DAYS = 7  #: a purchase is credited on the day of the contact and the six after it
 
 
 class Outcomes(NamedTuple):
@@ -44,11 +45,12 @@ class Block:
     number: I64
     row: I32
     category: I32
-    action: U8
+    scopes: U16  #: bits of Scope that were open to the policy
     propensity: F64
     features: F32
-    reactions: NDArray[np.uint16]
+    reactions: U16
     reason: U8
+    bought: U8  #: 1 once she bought from the category
 
 
 class Pending:
@@ -57,8 +59,8 @@ class Pending:
     def __init__(self) -> None:
         self.blocks: list[Block] = []
 
-    def remember(self, day: int, decisions: Decisions) -> None:
-        """Keep the decisions that left today."""
+    def remember(self, day: int, decisions: Decisions, opened: U16) -> None:
+        """Keep the decisions that left today; ``opened`` are the scopes that the policy saw, (m,) bits."""
         m = len(decisions.number)
         if m:
             self.blocks.append(
@@ -67,24 +69,23 @@ class Pending:
                     number=decisions.number.copy(),
                     row=decisions.customer.copy(),
                     category=decisions.category.copy(),
-                    action=decisions.action.copy(),
+                    scopes=opened.copy(),
                     propensity=decisions.propensity.copy(),
                     features=decisions.features.copy(),
                     reactions=np.zeros(m, np.uint16),
                     reason=np.full(m, 255, np.uint8),
+                    bought=np.zeros(m, np.uint8),
                 )
             )
 
-    def react(
-        self, number: I64, reactions: NDArray[np.uint16], reason: U8
-    ) -> tuple[NDArray[np.uint16], NDArray[np.uint16]]:
-        """Add reactions to their contacts.
+    def react(self, number: I64, reactions: U16, reason: U8) -> tuple[U16, U16]:
+        """Add reactions to their contacts; one contact may come several times.
 
         Returns
         -------
-        before, now : (n,) uint16 bits known before and after; of a contact that is settled already everything
-            but
-            her orders (unlike, unsubscribe, block) counts as known, so that nothing is learned twice
+        before, now : (n,) uint16 bits known before and after, all that is new with the first row of a contact.
+            Of a contact that is settled already everything but her orders (unlike, unsubscribe, block,
+            complain) counts as known, so that nothing is learned twice
         """
         before = np.full(len(number), _ALL_BUT_ORDERS, np.uint16)
         now = before | reactions
@@ -102,11 +103,36 @@ class Pending:
                 found = block.number[places] == number[mine]
                 mine, places = mine[found], places[found]
             before[mine] = block.reactions[places]
-            now[mine] = block.reactions[places] | reactions[mine]
-            block.reactions[places] = now[mine]
+            np.bitwise_or.at(block.reactions, places, reactions[mine])
+            now[mine] = block.reactions[places]
+            again = np.ones(len(mine), np.bool_)
+            again[np.unique(places, return_index=True)[1]] = False
+            before[mine[again]] = now[mine[again]]
             told = reason[mine] != 255
             block.reason[places[told]] = reason[mine][told]
         return before, now
+
+    def credit(self, record: Record, bits: U8, day: int, honours_consent: bool) -> None:
+        """Mark what was bought on ``day``, where she allows that to be measured.
+
+        A purchase counts for the last contact about its category within the horizon before it and for no other.
+        """
+        blocks, hits, cells = [], [], [np.zeros(0, np.int64)]
+        for block in reversed(self.blocks):
+            if not block.day <= day < block.day + HORIZON_DAYS:
+                continue
+            hit = (block.category >= 0) & (record.last_day[block.row, block.category] == day)
+            if honours_consent:
+                hit &= bits[block.row, Scope.PURCHASES] >> Purpose.MEASURE & 1 == 1
+            hits.append(np.flatnonzero(hit)[::-1])
+            blocks.append(block)
+            cells.append(block.row[hits[-1]] * np.int64(record.last_day.shape[1]) + block.category[hits[-1]])
+        every = np.concatenate(cells)
+        last = np.zeros(len(every), np.uint8)
+        last[np.unique(every, return_index=True)[1]] = 1
+        for block, found in zip(blocks, hits, strict=True):
+            block.bought[found] |= last[: len(found)]
+            last = last[len(found) :]
 
     def due(self, day: int, horizon: int = HORIZON_DAYS) -> list[Block]:
         """Take out the blocks whose horizon has passed; a block is handed out once."""
@@ -117,26 +143,27 @@ class Pending:
     def arrays(self) -> dict[str, NDArray[Any]]:
         """The state as arrays, for hashing."""
         out: dict[str, NDArray[Any]] = {}
-        for block in self.blocks:
-            for name in ("number", "row", "category", "propensity", "features", "reactions", "reason"):
-                out[f"{block.day}.{name}"] = getattr(block, name)
+        for place, block in enumerate(self.blocks):
+            for name, column in vars(block).items():
+                out[f"{place}.{name}"] = np.asarray(column)
         return out
 
 
-def settle(record: Any, bits: U8, block: Block, day: int, honours_consent: bool) -> tuple[U8, U8]:
-    """Whether she bought what each contact was about, where she allows that to be measured.
-
-    A purchase is credited to the last contact about its category before it and to no other.
+def settle(bits: U8, block: Block, honours_consent: bool) -> tuple[NDArray[np.bool_], U8, U8]:
+    """Which contacts may be learned from: those whose scopes she now allows to be measured.
 
     Returns
     -------
-    bought : (m,) 1 when credited
-    present : (m, 9) 1 for the scopes looked into, for the ledger
+    kept : (m,) True where all that the policy saw may be measured; the contact scope as ever for CONTACT
+    bought : (m,) 1 when a purchase was credited and may be measured
+    present : (m, 9) 1 for the scopes that learning looks into, for the ledger
     """
-    bought = np.zeros(len(block.row), np.uint8)
-    present = np.zeros((len(block.row), len(Scope)), np.uint8)
-    _credit(record, bits, block.row, block.category, block.day, day, honours_consent, bought, present)
-    return bought, present
+    present = (block.scopes[:, None] >> np.arange(len(Scope)) & 1).astype(np.uint8)
+    may = allowed(bits[block.row], Purpose.MEASURE) if honours_consent else np.ones_like(present)
+    kept: NDArray[np.bool_] = np.all(present <= may, axis=1)
+    looked = (may[:, Scope.PURCHASES] == 1) & (block.category >= 0)
+    present[looked, Scope.PURCHASES] = 1
+    return kept, block.bought * looked, present
 
 
 def rewards(block: Block, bought: U8) -> F32:
@@ -146,7 +173,7 @@ def rewards(block: Block, bought: U8) -> F32:
     """
     reactions = block.reactions
     reward = np.float32(0.2) * bought.astype(np.float32)
-    reward[(reactions & _PLEASED) != 0] = 1.0
+    reward[(reactions & PLEASED) != 0] = 1.0
     reward[(reactions & (1 << Reaction.UNLIKE)) != 0] = -0.5
     reward[(reactions & _LOST) != 0] = -1.0
     return reward
@@ -208,9 +235,6 @@ PRIOR_MEAN[Feature.INTRUSION] = -0.2
 _SCALE = 2.0**28
 _LUCK = int(Luck.POLICY)
 _CROWD = 0xFFFFFFFF  # the weights are nobody's own: drawn under a name that no customer has
-_PURCHASES = int(Scope.PURCHASES)
-_MEASURE = int(Purpose.MEASURE)
-_PLEASED = (1 << Reaction.CLICK) | (1 << Reaction.BUY) | (1 << Reaction.REDEEM)
 _LOST = (
     (1 << Reaction.UNSUBSCRIBE) | (1 << Reaction.BLOCK) | (1 << Reaction.COMPLAIN) | (1 << Reaction.WITHDRAW)
 )
@@ -218,21 +242,6 @@ _ORDERS = (
     (1 << Reaction.UNLIKE) | (1 << Reaction.UNSUBSCRIBE) | (1 << Reaction.BLOCK) | (1 << Reaction.COMPLAIN)
 )
 _ALL_BUT_ORDERS = np.uint16(0xFFFF ^ _ORDERS)
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _credit(record, bits, rows, category, sent, day, honours, bought, present):
-    for k in range(len(rows)):
-        i, c = rows[k], category[k]
-        if c < 0 or (honours and not bits[i, _PURCHASES] >> _MEASURE & 1):
-            continue
-        present[k, _PURCHASES] = 1
-        # A later contact about the same category takes the credit from its day on.
-        until = day
-        for j in range(RECENT):
-            if record.recent_category[i, j] == c and sent < record.recent_day[i, j] <= until:
-                until = record.recent_day[i, j] - 1
-        bought[k] = sent <= record.last_day[i, c] <= until
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

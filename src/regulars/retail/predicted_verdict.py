@@ -40,6 +40,8 @@ class Feature(enum.IntEnum):
 
 
 FEATURES = len(Feature)
+#: Bits of Reaction that say a contact was welcome.
+PLEASED = (1 << Reaction.CLICK) | (1 << Reaction.BUY) | (1 << Reaction.REDEEM)
 STANDS = 3  #: verdicts with weights of their own; ignored is what is left
 
 
@@ -103,7 +105,7 @@ def label(predicted: F32, prices: Prices | None = None) -> U8:
 def measured(reactions: NDArray[np.uint16], reason: U8) -> U8:
     """The measured verdict: what a contact was, judged by what she did about it; (n,) Verdict."""
     out = np.full(len(reactions), Verdict.IGNORED, np.uint8)
-    out[(reactions & _PLEASED) != 0] = Verdict.COMPELLING
+    out[(reactions & PLEASED) != 0] = Verdict.COMPELLING
     out[(reactions & _DISPLEASED) != 0] = Verdict.ANNOYING
     named = (reactions & (1 << Reaction.UNLIKE)) != 0
     out[named & (reason == Verdict.CREEPY)] = Verdict.CREEPY
@@ -167,7 +169,6 @@ class PredictedVerdict:
 # ---- kernels --------------------------------------------------------------------------------------
 
 _SCALE = 2.0**32
-_PLEASED = (1 << Reaction.CLICK) | (1 << Reaction.BUY) | (1 << Reaction.REDEEM)
 _DISPLEASED = (
     (1 << Reaction.UNLIKE) | (1 << Reaction.UNSUBSCRIBE) | (1 << Reaction.BLOCK) | (1 << Reaction.COMPLAIN)
 )

@@ -134,7 +134,7 @@ SCOPE_FIELDS: dict[Scope, tuple[str, ...]] = {
 class Totals(NamedTuple):
     """What a retailer knows of its customers together: sums of whole numbers, so order never matters.
 
-    From ``cells`` on they are of customers who allow it.
+    From ``interval_days`` on they are of customers who allow their purchases to be measured.
     """
 
     lines: I64  #: (C,) lines sold, anonymous ones too
@@ -318,7 +318,7 @@ def _check_columns(record: Record, rows: I64, categories: I32, until_days: I32) 
 
 _PURCHASES = int(Scope.PURCHASES)
 _DEMOGRAPHICS = int(Scope.DEMOGRAPHICS)
-STUDY = (1 << Purpose.PERSONALIZE) | (1 << Purpose.MEASURE)
+_MEASURE = 1 << Purpose.MEASURE
 _SUBSTITUTED = int(Fate.SUBSTITUTED)
 _LONGEST = 600
 _FULL = 65535
@@ -370,11 +370,11 @@ def purchased(record, totals, bits, day, lines, n, retailer, honours, broker, re
         allowed = bits[i, _PURCHASES]
         if honours and allowed == 0:
             continue
-        study = not honours or (allowed & STUDY) != 0
+        study = not honours or (allowed & _MEASURE) != 0
         if study:
             studied[i] |= 1
             cell = cell_of(record.age[i], record.kids[i])
-            if cell >= 0 and (not honours or (bits[i, _DEMOGRAPHICS] & STUDY) != 0):
+            if cell >= 0 and (not honours or (bits[i, _DEMOGRAPHICS] & _MEASURE) != 0):
                 studied[i] |= 2
                 totals.cells[cell, c] += 1
         if record.last_visit[i] != day:

@@ -23,16 +23,16 @@ from regulars.retail import contact_rules, infer
 from regulars.retail import decision as decisions_of
 from regulars.retail import record as records
 from regulars.retail import relevance as relevances
-from regulars.retail.catalog import Catalog, Today
+from regulars.retail.catalog import Catalog, Today, closed
 from regulars.retail.consent import Consent, View, note_use, open_view
 from regulars.retail.contact_rules import ContactRules
 from regulars.retail.decision import Decisions, Draws, number_of
 from regulars.retail.learn import Outcomes, Pending, rewards, settle
 from regulars.retail.policies import Policy
 from regulars.retail.predicted_verdict import PredictedVerdict, measured, probabilities
-from regulars.retail.record import CELLS, Record
+from regulars.retail.record import CELLS, U16, Record
 from regulars.retail.relevance import RelevanceWeights
-from regulars.terms import I32, U8, Channel, Lines, Messages, Purpose, Scope
+from regulars.terms import I32, NEVER, U8, Lines, Messages, Purpose, Scope
 
 USUAL_INTERVAL_DAYS = 30.0  # of a category that nobody bought twice yet; weighs 20 intervals
 USUAL_POPULARITY = 0.03  # lines a basket of a category that nobody bought yet; weighs 200 baskets
@@ -61,7 +61,8 @@ class Retailer:
     Attributes
     ----------
     totals, verdict, guesses, pending : what it learned; see :meth:`snapshot`
-    cutoff : the highest priority that the last decision's budget let through; ``NO_CUTOFF`` without a budget
+    cutoff : the highest priority that the day's budget, or what was left of it, let through in the last decision;
+        ``NO_CUTOFF`` without a budget
     ruled_out : (7,) how many of the last decisions each rule dropped, by the codes of ``contact_rules``
     """
 
@@ -119,7 +120,7 @@ class Retailer:
         self._tilt = np.zeros((records.INFERENCES, catalog.categories), np.float32)
         self._guessed_day = np.full(2, -1, np.int64)  # when the guesses were trained, and when last applied
         self._today: Today | None = None
-        self._gone = np.zeros(0, np.bool_)
+        self._spent = np.array([NEVER, 0])  # the last day with a budget, and what of it is spent
         self._everybody = np.arange(n, dtype=np.int32)
 
     def __len__(self) -> int:
@@ -129,28 +130,28 @@ class Retailer:
 
     def today(self, day: int, in_stock: NDArray[np.bool_] | None = None) -> Today:
         """What stands on this day, with what has been learned so far."""
-        if self._today is None or self._today.day != day or in_stock is not None:
-            standing = catalogs.standing_on(self.catalog, day, in_stock)
-            found = np.flatnonzero(standing.offer >= 0)
-            gain = standing.margin[found] * self._popular[found]
-            order = found[np.argsort(-gain, kind="stable")].astype(np.int32)
-            self._today = Today(
-                day,
-                *standing,
-                order=order,
-                interval=self._interval,
-                popular=self._popular,
-                affinity=self._affinity,
-                tilt=self._tilt,
-                verdict=self.verdict.weights,
-                crowd=self._crowd,
-                needs=relevances.table(self._need, self._crowd),
-                need=self._need,
-            )
-            self._gone = (
-                np.zeros(0, np.bool_) if in_stock is None else catalogs.sold_out(self.catalog, day, in_stock)
-            )
+        if in_stock is not None:
+            return self._stands(day, in_stock)
+        if self._today is None or self._today.day != day:
+            self._today = self._stands(day)
         return self._today
+
+    def _stands(self, day: int, in_stock: NDArray[np.bool_] | None = None) -> Today:
+        standing = catalogs.standing_on(self.catalog, day, in_stock)
+        found = np.flatnonzero(standing.offer >= 0)
+        gain = standing.margin[found] * self._popular[found]
+        learned: dict[str, NDArray[Any]] = {
+            "order": found[np.argsort(-gain, kind="stable")].astype(np.int32),
+            "interval": self._interval,
+            "popular": self._popular,
+            "affinity": self._affinity,
+            "tilt": self._tilt,
+            "verdict": self.verdict.weights,
+            "crowd": self._crowd,
+            "needs": relevances.table(self._need, self._crowd),
+            "need": self._need,
+        }
+        return Today(day, *standing, **{name: closed(column) for name, column in learned.items()})
 
     def decide(
         self,
@@ -170,7 +171,7 @@ class Retailer:
         rows : (n,) customers, each once; everybody when left out
         hour : hour of day in her own time zone, one or (n,)
         in_stock : (P,) True where a product is on hand; when left out nothing is known to be sold out
-        cutoff : of a day's budget as it was recorded, to replay one customer alone
+        cutoff : of the budget as it was recorded with her decision, to replay one customer alone
         send : False looks only: nothing is reserved, sent or waited for; the ledger still tells of the look
 
         Returns
@@ -189,16 +190,22 @@ class Retailer:
         if int(slots) <= 0 or not len(who):
             return decisions_of.silence()
         today = self.today(day, in_stock)
-        view = self._view(day, who, hour, int(slots))
-        if not len(view.row):
+        who, view = self._view(day, who, hour, int(slots))
+        if not len(who):
             return decisions_of.silence()
+        # The view is the policy's to write in, so what it tells is noted before.
+        opened = view.present @ _BIT_OF_SCOPE
         chosen = self._asked("decide", view, today, Draws(self.key, day))
         if not isinstance(chosen, Decisions):
             raise RegularsError(
                 f"{self.policy.name}.decide gave a {type(chosen).__name__}; it must give Decisions, from propose() "
                 "or decision.silence()"
             )
-        return self._sent(chosen, view, day, cutoff, send)
+        decisions_of.check(
+            chosen, self.policy.name, len(who), self.catalog.categories, len(self.catalog.offers.kind)
+        )
+        gone = np.zeros(0, np.bool_) if in_stock is None else catalogs.sold_out(self.catalog, day, in_stock)
+        return self._sent(chosen, who, opened, gone, day, cutoff, send)
 
     def _asked(self, verb: str, *given: Any) -> Any:
         """What the policy answers; what goes wrong in it is told with the place in its file."""
@@ -213,7 +220,7 @@ class Retailer:
                 f"{type(error).__name__}: {error}"
             ) from error
 
-    def _view(self, day: int, who: I32, hour: ArrayLike, slots: int) -> View:
+    def _view(self, day: int, who: I32, hour: ArrayLike, slots: int) -> tuple[I32, View]:
         room, channels = contact_rules.room(
             self.record,
             self.consent.bits,
@@ -231,7 +238,7 @@ class Retailer:
         if Scope.INFERRED in self.scopes and self._guessed_day[0] > self._guessed_day[1]:
             infer.apply(self.record, self.consent.bits, self.honours_consent, self.guesses, self.ledger, day)
             self._guessed_day[1] = self._guessed_day[0]
-        return open_view(
+        view = open_view(
             self.record,
             self.consent,
             who,
@@ -244,27 +251,35 @@ class Retailer:
             channels=channels,
             honours_consent=self.honours_consent,
         )
+        return who, view
 
-    def _sent(self, chosen: Decisions, view: View, day: int, cutoff: int | None, send: bool) -> Decisions:
+    def _sent(
+        self,
+        chosen: Decisions,
+        who: I32,
+        opened: U16,
+        gone: NDArray[np.bool_],
+        day: int,
+        cutoff: int | None,
+        send: bool,
+    ) -> Decisions:
         m = len(chosen.customer)
         if not m:
             return chosen
-        if not (0 <= int(chosen.customer.min()) and int(chosen.customer.max()) < len(view.row)):
-            raise RegularsError(f"{self.policy.name} decided about a customer who is not in its view")
-        if int(chosen.channel.max()) >= len(Channel) or int(chosen.category.max()) >= self.catalog.categories:
-            raise RegularsError(f"{self.policy.name} named a channel or category that does not exist")
         if (np.diff(chosen.customer) < 0).any():
             # The rules count what one customer gets row by row, so her rows must stand together.
             chosen = decisions_of.take(chosen, np.argsort(chosen.customer, kind="stable"))
         keep = np.empty(m, np.uint8)
         priority = np.empty(m, np.int64)
-        _translate(chosen, view.row, view.customer, day, self.verdict.weights)
+        opened = opened[chosen.customer]
+        chosen = self._on_terms(chosen, day)
+        _translate(chosen, who, self.record.customer[who], day, self.verdict.weights)
         contact_rules.lawful(
             self.record,
             self.consent.bits,
             chosen,
             self.catalog.offers,
-            self._gone,
+            gone,
             day,
             contact_rules.limits(self.rules),
             self.honours_consent,
@@ -274,20 +289,43 @@ class Retailer:
             priority,
         )
         if cutoff is None and self.rules.budget_per_day is not None:
-            self.cutoff = contact_rules.ration(keep, priority, self.rules.budget_per_day)
+            if self._spent[0] != day:
+                self._spent[:] = day, 0
+            left = self.rules.budget_per_day - int(self._spent[1])
+            self.cutoff = contact_rules.ration(keep, priority, left)
+            self._spent[1] += np.count_nonzero(keep == contact_rules.KEPT) if send else 0
         kept = keep == contact_rules.KEPT
         if not kept.all():
             self.ruled_out += np.bincount(keep, minlength=7)
             self.ruled_out[contact_rules.KEPT] = 0
-            chosen = decisions_of.take(chosen, kept)
+            chosen, opened = decisions_of.take(chosen, kept), opened[kept]
         if send and len(chosen.customer):
             contact_rules.reserve(self.record, chosen, day)
             contact_rules.commit(self.record, chosen, day)
-            self.pending.remember(day, chosen)
+            self.pending.remember(day, chosen, opened)
             self.ledger.contacted(
                 day, chosen.customer, chosen.channel, chosen.offer, chosen.category, chosen.reason
             )
         return chosen
+
+    def _on_terms(self, chosen: Decisions, day: int) -> Decisions:
+        """The same on the catalog's terms, with columns of its own where the retailer writes."""
+        offers, about = self.catalog.offers, chosen.offer >= 0
+        category = chosen.category.copy()
+        own = offers.category[chosen.offer[about]]
+        category[about] = np.where(own >= 0, own, category[about])
+        saving = np.zeros(len(about), np.float32)
+        saving[about] = offers.saving[chosen.offer[about]]
+        last_day = np.full(len(about), day, np.int32)
+        last_day[about] = offers.last_day[chosen.offer[about]]
+        return chosen._replace(
+            category=category,
+            saving=saving,
+            last_day=last_day,
+            number=np.empty_like(chosen.number),
+            customer=chosen.customer.copy(),
+            predicted=np.empty_like(chosen.predicted),
+        )
 
     def messages(self, decisions: Decisions) -> Messages:
         """All of the decisions that crosses to the consumers."""
@@ -349,9 +387,8 @@ class Retailer:
         present = np.zeros((len(rows), len(Scope)), np.uint8)
         present[:, Scope.PURCHASES] = 1
         present[:, Scope.DEMOGRAPHICS] = studied[rows] >> 1
-        note_use(
-            self.ledger, day, self.consent.bits, rows, present, Purpose.MEASURE, records.STUDY, "what all buy"
-        )
+        note_use(self.ledger, day, self.consent.bits, rows, present, Purpose.MEASURE, "what all buy")
+        self.pending.credit(self.record, self.consent.bits, day, self.honours_consent)
         got = np.flatnonzero(returned)
         if len(got):
             self.ledger.returned(day, got.astype(np.int32), returned[got])
@@ -391,25 +428,23 @@ class Retailer:
     def learn(self, day: int) -> None:
         """Close the day: settle what is ripe, each outcome once, and renew what all together tell."""
         for block in self.pending.due(day):
-            bought, present = settle(self.record, self.consent.bits, block, day, self.honours_consent)
-            looked = present.any(axis=1)
-            note_use(
-                self.ledger,
-                day,
-                self.consent.bits,
-                block.row[looked],
-                present[looked],
-                Purpose.MEASURE,
-                1 << Purpose.MEASURE,
-                "outcome of a contact",
-            )
+            bits, context = self.consent.bits, "outcome of a contact"
+            kept, bought, present = settle(bits, block, self.honours_consent)
+            note_use(self.ledger, day, bits, block.row[kept], present[kept], Purpose.MEASURE, context)
+            if not kept.any():
+                continue
             verdicts = measured(block.reactions, block.reason)
-            self.verdict.learn(block.features, verdicts)
-            self.policy.learn(
-                Outcomes(
-                    block.features, block.propensity, block.category, rewards(block, bought), verdicts, bought
-                )
+            columns = (
+                block.features,
+                block.propensity,
+                block.category,
+                rewards(block, bought),
+                verdicts,
+                bought,
             )
+            outcomes = Outcomes._make(column[kept] for column in columns)
+            self.verdict.learn(outcomes.features, outcomes.verdict)
+            self.policy.learn(outcomes)
         self.verdict.step()
         records.turn(self.totals, day + 1)
         self._crowd[:] = relevances.crowd(self.totals)
@@ -476,7 +511,7 @@ class Retailer:
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """The whole state by name, for hashing and comparing."""
-        out: dict[str, NDArray[Any]] = dict(self.snapshot())
+        out: dict[str, NDArray[Any]] = {**self.snapshot(), "spent": self._spent}
         for prefix, columns in (
             ("record", self.record._asdict()),
             ("consent", self.consent._asdict()),
@@ -504,6 +539,7 @@ class Retailer:
         other._need = self._need.copy()
         other.restore(self.snapshot())
         other._guessed_day[:] = self._guessed_day
+        other._spent[:] = self._spent
         place = np.full(len(self), -1, np.int64)
         place[who] = np.arange(len(who))
         for block in self.pending.blocks:
@@ -521,6 +557,7 @@ class Retailer:
         return self.subset(np.arange(len(self)))
 
 
+_BIT_OF_SCOPE = 1 << np.arange(len(Scope), dtype=np.uint16)
 _LEARNED = ("_interval", "_popular", "_crowd", "_affinity", "_tilt", "_guessed_day")
 
 
