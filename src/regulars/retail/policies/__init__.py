@@ -23,7 +23,7 @@ from regulars.errors import RegularsError, SettingError
 from regulars.retail.catalog import Today
 from regulars.retail.consent import View
 from regulars.retail.contact_rules import ContactRules
-from regulars.retail.decision import Copy, Decisions, Draws, Reason
+from regulars.retail.decision import Copy, Decisions, Draws, Reason, slots_of
 from regulars.retail.learn import Outcomes
 from regulars.terms import Channel, Scope
 
@@ -88,7 +88,10 @@ class Policy(Protocol):
         return None
 
     def pace(self) -> ContactRules:
-        """The policy's own caps; the retailer's rules may be stricter, never looser."""
+        """The policy's own caps; the retailer's rules may be stricter, never looser.
+
+        Quiet hours are the house's alone: those of a pace are not heeded.
+        """
         return ContactRules(quiet_from=0, quiet_until=0)
 
     def slots(self, day: int) -> int:
@@ -102,6 +105,18 @@ class Policy(Protocol):
     def restore(self, state: dict[str, NDArray[Any]]) -> None:
         """Go back to a state."""
         return None
+
+
+class Paced(Policy):
+    """A policy that writes ``settings.per_week`` times a week to everybody, spread evenly."""
+
+    def pace(self) -> ContactRules:
+        """As often as the schedule says."""
+        return paced(self.settings.per_week)
+
+    def slots(self, day: int) -> int:
+        """The day's share of the week."""
+        return slots_of(self.settings.per_week, day)
 
 
 #: A new policy is one file and one line here.

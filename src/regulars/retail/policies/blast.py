@@ -10,7 +10,6 @@ from numba import njit
 from regulars.errors import SettingError
 from regulars.retail.catalog import Today
 from regulars.retail.consent import View
-from regulars.retail.contact_rules import ContactRules
 from regulars.retail.decision import (
     Copy,
     Decisions,
@@ -21,9 +20,8 @@ from regulars.retail.decision import (
     lowest_channel,
     put_grounds,
     put_offer,
-    slots_of,
 )
-from regulars.retail.policies import Policy, paced
+from regulars.retail.policies import Paced, paced
 from regulars.retail.record import holds
 from regulars.terms import Basis
 
@@ -47,20 +45,12 @@ class BlastSettings:
             raise SettingError(f"deck is {self.deck}. Take 1 or more")
 
 
-class Blast(Policy):
+class Blast(Paced):
     """Uses nothing about anybody."""
 
     name = "blast"
     Settings = BlastSettings
     copy = Copy(revealed=0.0, justification=0.0, obtrusiveness=0.4, control=0.2)
-
-    def pace(self) -> ContactRules:
-        """As often as the schedule says."""
-        return paced(self.settings.per_week)
-
-    def slots(self, day: int) -> int:
-        """The day's share of the week."""
-        return slots_of(self.settings.per_week, day)
 
     def decide(self, view: View, today: Today, draws: Draws) -> Decisions:
         """The next offers of the deck, to all."""

@@ -39,7 +39,7 @@ from regulars.retail.predicted_verdict import (
 )
 from regulars.retail.record import holds
 from regulars.retail.relevance import WISH, base, due_of, own, person, rhythm
-from regulars.terms import I64, U8, Basis, Scope
+from regulars.terms import I64, NEVER, U8, Basis, Scope
 
 
 @dataclass(frozen=True)
@@ -54,9 +54,10 @@ class ConsiderateSettings:
     epsilon : how often it tries one of the next best, so that it can learn
     prices : what a displeasing contact costs, against one that pleases
     restraint : how much of those prices it heeds; with 0 it sends the best it has as often as it may
-    ask_gap_days : at most so often it asks for her wishes; 0 never asks
+    ask_gap_days : while no wish of hers stands it asks for them, at most so often; 0 never asks
     exchange : what it promises in return, 0 to 1
-    option_gap_days : with nothing that fits it offers an option after so many days of silence; 0 never
+    option_gap_days : with nothing that fits it offers an option after so many days of silence, counted from day 0 or
+        her first purchase at the earliest; 0 never
     """
 
     per_week: float = 5
@@ -191,6 +192,7 @@ _STATED = int(Scope.STATED)
 _STATED_BIT = 1 << Scope.STATED
 _PURCHASES_BIT = 1 << Scope.PURCHASES
 _IDEAS = int(Option.IDEAS)
+_NO_DAY = 1 << 15
 _WISH_FIRST = 1000.0
 _OPTION_RELEVANCE = 0.35  # assumed: a service that asks for nothing is welcome now and then
 
@@ -319,8 +321,10 @@ def _decide(out, view, today, weights, key, slots, steps, copy):
         room, channels, ahead = min(slots, view.room[k]), view.channels[k], 0
         if room == 0 or channels == 0:
             continue
-        # The bargain that it may offer: tell us what you want, and get so much for it.
-        asking = steps[4] > 0 and not view.present[k, _STATED]
+        # The bargain that it may offer while no wish stands: tell us what you want, and get so much for it.
+        asking = steps[4] > 0 and day - view.last_ask[k] >= steps[4]
+        for until in view.wish_until[k]:
+            asking &= until < day
         visits = np.int64(view.visits[k])
         start, fit = person(today.need, visits, view.pace[k], view.small[k], view.last_visit[k], day)
         found = shortlist(
@@ -401,23 +405,35 @@ def _decide(out, view, today, weights, key, slots, steps, copy):
             out.elapsed[m] = elapsed
             grounds = (np.float64(chance), np.float64(due), np.float64(wish), np.float64(value[pick]))
             put_grounds(out, m, k, view, copy, np.int64(ahead), grounds)
-            if ahead == 0 and asking and day - view.last_ask[k] >= steps[4]:
+            if ahead == 0 and asking:
                 out.asks[m] = _STATED
                 out.exchange[m] = steps[5]
             channels &= 255 ^ (1 << out.channel[m])
             found = remove(best, odds, found, c)
             ahead += 1
             m += 1
-        if ahead == 0 and steps[6] > 0 and view.day - view.last_contact[k] >= steps[6]:
+        if ahead == 0 and steps[6] > 0 and silent_days(day, view.last_contact, view.first_day, k) >= steps[6]:
             put_option(out, m, k, view, copy, lowest_channel(channels), _IDEAS)
             grounds = (np.float64(_OPTION_RELEVANCE), np.float64(0.0), np.float64(0.0), np.float64(0.0))
             put_grounds(out, m, k, view, copy, np.int64(0), grounds)
-            if asking and day - view.last_ask[k] >= steps[4]:
+            if asking:
                 out.asks[m] = _STATED
                 out.exchange[m] = steps[5]
             if worth_of(out.features[m], today.verdict, steps) > 0:
                 m += 1
     return m
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def silent_days(day, last_contact, first_day, k):
+    """Days since the last contact; when there was none, since her first purchase, or day 0 if that is later."""
+    if last_contact[k] != NEVER:
+        return day - np.int64(last_contact[k])
+    first = _NO_DAY
+    for bought in first_day[k]:
+        if bought != NEVER:
+            first = min(first, np.int64(bought))
+    return day - max(first, 0) if first < _NO_DAY else day
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

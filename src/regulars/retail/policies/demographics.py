@@ -10,7 +10,6 @@ from numba import njit
 from regulars.draws import exp
 from regulars.retail.catalog import Today
 from regulars.retail.consent import View
-from regulars.retail.contact_rules import ContactRules
 from regulars.retail.decision import (
     Copy,
     Decisions,
@@ -21,9 +20,8 @@ from regulars.retail.decision import (
     lowest_channel,
     put_grounds,
     put_offer,
-    slots_of,
 )
-from regulars.retail.policies import Policy, paced
+from regulars.retail.policies import Paced, paced
 from regulars.retail.record import cell_of, holds
 from regulars.terms import NONE, Basis, Scope
 
@@ -45,21 +43,13 @@ class DemographicsSettings:
         paced(self.per_week)
 
 
-class Demographics(Policy):
+class Demographics(Paced):
     """Reads age and kids, and nothing she does; whoever did not tell gets what is popular."""
 
     name = "demographics"
     Settings = DemographicsSettings
     scopes = (Scope.DEMOGRAPHICS,)
     copy = Copy(revealed=0.3, justification=0.2, obtrusiveness=0.3, control=0.3)
-
-    def pace(self) -> ContactRules:
-        """As often as the schedule says."""
-        return paced(self.settings.per_week)
-
-    def slots(self, day: int) -> int:
-        """The day's share of the week."""
-        return slots_of(self.settings.per_week, day)
 
     def decide(self, view: View, today: Today, draws: Draws) -> Decisions:
         """What people like her buy most and she has not just heard of."""

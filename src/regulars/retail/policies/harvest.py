@@ -15,7 +15,6 @@ from numba import njit
 from regulars.draws import sigmoid
 from regulars.retail.catalog import Today
 from regulars.retail.consent import View
-from regulars.retail.contact_rules import ContactRules
 from regulars.retail.decision import (
     Copy,
     Decisions,
@@ -26,9 +25,8 @@ from regulars.retail.decision import (
     lowest_channel,
     put_grounds,
     put_offer,
-    slots_of,
 )
-from regulars.retail.policies import Policy, paced
+from regulars.retail.policies import Paced, paced
 from regulars.retail.record import cell_of, holds
 from regulars.retail.relevance import ELSEWHERE, ELSEWHERE_DAYS, TILT, WISH, base, due_of, own, person, rhythm
 from regulars.terms import NONE, Basis, Scope
@@ -55,7 +53,7 @@ class HarvestSettings:
         paced(self.per_week)
 
 
-class Harvest(Policy):
+class Harvest(Paced):
     """Takes all, reveals it, explains nothing."""
 
     name = "harvest"
@@ -64,7 +62,6 @@ class Harvest(Policy):
         Scope.PURCHASES,
         Scope.BROWSING,
         Scope.STATED,
-        Scope.SERVICE,
         Scope.DEMOGRAPHICS,
         Scope.INFERRED,
     )
@@ -75,14 +72,6 @@ class Harvest(Policy):
         super().__init__(settings)
         if self.settings.quiet:
             self.copy = Copy(revealed=0.1, justification=0.0, obtrusiveness=0.2, control=0.1)
-
-    def pace(self) -> ContactRules:
-        """As often as the schedule says."""
-        return paced(self.settings.per_week)
-
-    def slots(self, day: int) -> int:
-        """The day's share of the week."""
-        return slots_of(self.settings.per_week, day)
 
     def decide(self, view: View, today: Today, draws: Draws) -> Decisions:
         """What all evidence together makes likeliest."""

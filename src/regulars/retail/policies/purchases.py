@@ -10,7 +10,6 @@ from numba import njit
 from regulars.draws import sigmoid
 from regulars.retail.catalog import Today
 from regulars.retail.consent import View
-from regulars.retail.contact_rules import ContactRules
 from regulars.retail.decision import (
     Copy,
     Decisions,
@@ -21,9 +20,8 @@ from regulars.retail.decision import (
     lowest_channel,
     put_grounds,
     put_offer,
-    slots_of,
 )
-from regulars.retail.policies import Policy, paced
+from regulars.retail.policies import Paced, paced
 from regulars.retail.record import holds
 from regulars.retail.relevance import due_of, liking, person, rhythm, steady
 from regulars.terms import NONE, U8, Basis, Scope
@@ -46,21 +44,13 @@ class PurchasesSettings:
         paced(self.per_week)
 
 
-class Purchases(Policy):
+class Purchases(Paced):
     """Reads purchases, but neither her wishes nor the calendar of her needs."""
 
     name = "purchases"
     Settings = PurchasesSettings
     scopes = (Scope.PURCHASES,)
     copy = Copy(revealed=0.5, justification=0.3, obtrusiveness=0.3, control=0.3)
-
-    def pace(self) -> ContactRules:
-        """As often as the schedule says."""
-        return paced(self.settings.per_week)
-
-    def slots(self, day: int) -> int:
-        """The day's share of the week."""
-        return slots_of(self.settings.per_week, day)
 
     def decide(self, view: View, today: Today, draws: Draws) -> Decisions:
         """What she bought most and has not just heard of; to a stranger the most popular."""
