@@ -1,11 +1,14 @@
 """Claims about the house: who may import whom, and which file names say nothing."""
 
+import ast
 import subprocess
 import sys
 import tomllib
 from pathlib import Path
 
 import pytest
+
+from regulars.retail.record import Record
 
 ROOT = Path(__file__).parents[1]
 HOUSE = ROOT / "src" / "regulars"
@@ -45,6 +48,36 @@ def test_the_linter_would_notice(tmp_path):
 def test_the_public_face_is_under_the_contract_as_soon_as_it_exists(face):
     if (HOUSE / face).exists() or (HOUSE / f"{face}.py").exists():
         assert f"regulars.{face}" in CONTRACTS["private-face"]["source_modules"]
+
+
+#: Files that read or write columns of a record, and which; all others see a view. docs/consent.md says why.
+READERS = {
+    "retail/record.py": None,  # writes what she does and says
+    "retail/consent.py": None,  # the gate
+    "retail/contact_rules.py": {
+        *("optin", "ring", "ring_day", "channel_day", "channel_count", "last_contact", "sent", "customer"),
+        *("recent_category", "recent_day", "recent_next", "last_ask", "unlike_category", "unlike_until"),
+    },
+    "retail/infer.py": {"age", "kids", "bought", "visits", "inferred", "customer"},
+    "retail/learn.py": {"last_day"},
+    "retail/retailer.py": {"customer", "bought"},  # her name, and how many categories there are
+    # The simulation opens shops, and counts who may be written to.
+    "market/shops.py": {"optin", "customer"},
+    "market/day.py": {"optin"},
+    "market/kernels.py": {"optin"},
+    "fidelity/lived.py": {"optin"},
+}
+
+
+def test_only_these_files_read_a_record():
+    found: dict[str, set[str]] = {}
+    for path in HOUSE.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Attribute) and node.attr in Record._fields:
+                of = node.value.id if isinstance(node.value, ast.Name) else getattr(node.value, "attr", "")
+                if of == "record":
+                    found.setdefault(path.relative_to(HOUSE).as_posix(), set()).add(node.attr)
+    assert {name: READERS.get(name) and columns for name, columns in found.items()} == READERS
 
 
 def test_no_file_name_says_nothing():
