@@ -20,7 +20,7 @@ class SettingError(RegularsError, ValueError):
 
 
 class ConsentError(RegularsError):
-    """A use of data that the customer did not allow."""
+    """A change of consent that names no customer, no scope or no purpose."""
 
 
 class UnknownColumn(RegularsError, LookupError):

@@ -16,13 +16,13 @@ from regulars.retail.relevance import (
     relevances,
     rhythm,
 )
-from regulars.terms import Purpose, Scope
+from regulars.terms import NEVER, Purpose, Scope
 
 
 def look(shop, change, day=10):
     """Relevance of everything to customer 0 after ``change(record)``."""
     made = shop("considerate", warm=0)
-    records.unwished(made.record, np.array([0]), np.array([0]))
+    made.record.wish_until[0] = NEVER
     change(made.record)
     rows = np.zeros(1, np.int32)
     scopes = (Scope.CONTACT, Scope.PURCHASES, Scope.STATED)
@@ -63,14 +63,14 @@ def test_what_is_due_beats_what_was_just_bought(shop):
 def test_a_wish_beats_all(shop):
     def change(record):
         bought(record, 1, [-30, -20, -10, 0])
-        records.wished(record, np.array([0]), np.array([5]), np.array([30]), 0)
+        records.wished(record, np.array([0]), np.array([5]), np.array([30]))
 
     assert look(shop, change).relevance[0].argmax() == 5
 
 
 def test_a_wish_that_has_passed_is_over(shop):
     def change(record):
-        records.wished(record, np.array([0]), np.array([5]), np.array([9]), 0)
+        records.wished(record, np.array([0]), np.array([5]), np.array([9]))
 
     seen = look(shop, change)
     assert seen.relevance[0, 5] == seen.relevance[0, 6]

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from regulars.errors import RegularsError, ShapeError
+from regulars.errors import ConsentError, RegularsError, ShapeError
 from regulars.ledger import Entries, Kind, verify
 from regulars.retail import consent as consents
 from regulars.retail.contact_rules import ContactRules
@@ -92,6 +92,23 @@ def test_of_contradicting_changes_the_stricter_wins(shop):
     made.consented([4, 4], Scope.STATED, 1 << Purpose.PERSONALIZE, [False, True], 3)
     assert not consents.allows(made.consent, 4, Scope.STATED, Purpose.PERSONALIZE)
     assert made.ledger.arrays()["changes"][4] == 2
+
+
+@pytest.mark.parametrize(
+    ("rows", "scopes", "purposes"),
+    [
+        ([1, 2], [Scope.STATED, Scope.PURCHASES], [1 << Purpose.PERSONALIZE, 0]),
+        ([1, 2], [Scope.STATED, Scope.PURCHASES], [1 << Purpose.PERSONALIZE, 32]),
+        ([1, 2], [Scope.STATED, 9], 1 << Purpose.PERSONALIZE),
+        ([1, 120], Scope.STATED, 1 << Purpose.PERSONALIZE),
+    ],
+)
+def test_of_changes_of_which_one_cannot_be_none_is_made(shop, rows, scopes, purposes):
+    made = shop("considerate")
+    before = digest(made)
+    with pytest.raises(ConsentError, match="nothing was changed"):
+        made.consented(rows, scopes, purposes, False, 3)
+    assert digest(made) == before
 
 
 def test_wishes_are_kept_only_where_they_were_told_to_this_retailer(shop):

@@ -24,12 +24,9 @@ SUNDAY = 6  # weekday of day 0 of the default source; weeks break on Mondays
 
 
 class Option(enum.IntEnum):
-    """A service that needs no data and leaves none behind but the order itself."""
+    """A service that needs no data and leaves none behind."""
 
-    REORDER = 0  #: a one-press button for what she chooses to put on it
-    IDEAS = 1  #: ideas for use
-    GIFT = 2  #: gift mode
-    PICKUP = 3  #: another pick-up point
+    IDEAS = 0  #: ideas for use
 
 
 @dataclass(frozen=True)

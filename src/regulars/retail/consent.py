@@ -89,8 +89,6 @@ class View(NamedTuple):
     household_size: U8
     # inferred
     inferred: F32
-    # service
-    service_calls: U16
 
 
 def new(customers: int) -> Consent:
@@ -257,7 +255,6 @@ def _blank(
         kids=column(people, np.uint8),
         household_size=column(people, np.uint8),
         inferred=column(Scope.INFERRED, np.float32, INFERENCES),
-        service_calls=column(Scope.SERVICE, np.uint16),
     )
 
 
@@ -269,7 +266,6 @@ _STATED = int(Scope.STATED)
 _BROWSING = int(Scope.BROWSING)
 _DEMOGRAPHICS = int(Scope.DEMOGRAPHICS)
 _INFERRED = int(Scope.INFERRED)
-_SERVICE = int(Scope.SERVICE)
 _FOR_CONTACT = int(Purpose.CONTACT)
 
 
@@ -339,9 +335,6 @@ def _copy(record, view):
         for j in range(INFERENCES):
             open_ = view.present[k, _INFERRED] != 0
             view.inferred[k, j] = record.inferred[view.row[k], j] if open_ else np.float32(-1.0)
-    for k in range(len(view.service_calls)):
-        open_ = view.present[k, _SERVICE] != 0
-        view.service_calls[k] = record.service_calls[view.row[k]] if open_ else 0
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

@@ -37,7 +37,7 @@ TOTALS_ONE = 1 << 20  #: one in the fixed point of ``Totals.single`` and ``Total
 class Record(NamedTuple):
     """Columns of N customers and C categories. Days are int16, ``NEVER`` when it never happened.
 
-    At 300 categories a customer takes less than 6 KB.
+    At 300 categories a customer takes less than 4 KB.
     """
 
     customer: U32  #: (N,) the name under which her luck is drawn; not a datum about her
@@ -66,7 +66,6 @@ class Record(NamedTuple):
     last_nth: U16  #: (N, C) the number of the visit on which she last bought from it
     first_day: I16  #: (N, C)
     last_day: I16  #: (N, C)
-    last_product: I32  #: (N, C)
     visits: U16  #: (N,)
     last_visit: I16  #: (N,)
     pace: U16  #: (N,) visits with a half-life of 28 days, in 1/1024, as of ``last_visit``
@@ -85,50 +84,6 @@ class Record(NamedTuple):
     household_size: U8  #: (N,)
     # Scope.INFERRED
     inferred: F32  #: (N, 2) estimated probability of kids at home, of 55 or older; -1 not estimated
-    # Scope.SERVICE
-    service_calls: U16  #: (N,)
-
-
-#: Which columns each scope opens. LOCATION and HOUSEHOLD are not recorded by default.
-SCOPE_FIELDS: dict[Scope, tuple[str, ...]] = {
-    Scope.CONTACT: (
-        "optin",
-        "ring",
-        "ring_day",
-        "channel_day",
-        "channel_count",
-        "recent_category",
-        "recent_day",
-        "recent_next",
-        "last_contact",
-        "last_ask",
-        "sent",
-        "opened",
-        "clicked",
-        "unliked",
-    ),
-    Scope.PURCHASES: (
-        "bought",
-        "kept",
-        "lately",
-        "last_nth",
-        "first_day",
-        "last_day",
-        "last_product",
-        "visits",
-        "last_visit",
-        "pace",
-        "small",
-        "spend_cents",
-    ),
-    Scope.BROWSING: ("elsewhere_category", "elsewhere_day"),
-    Scope.STATED: ("wish_category", "wish_until"),
-    Scope.SERVICE: ("service_calls",),
-    Scope.LOCATION: (),
-    Scope.HOUSEHOLD: (),
-    Scope.DEMOGRAPHICS: ("age", "income", "kids", "household_size"),
-    Scope.INFERRED: ("inferred",),
-}
 
 
 class Totals(NamedTuple):
@@ -207,7 +162,6 @@ def new(customers: U32 | int, categories: int) -> Record:
         last_nth=tally(n, categories),
         first_day=days(n, categories),
         last_day=days(n, categories),
-        last_product=np.full((n, categories), NONE, np.int32),
         visits=tally(n),
         last_visit=days(n),
         pace=tally(n),
@@ -222,7 +176,6 @@ def new(customers: U32 | int, categories: int) -> Record:
         kids=code(),
         household_size=code(),
         inferred=np.full((n, INFERENCES), -1, np.float32),
-        service_calls=tally(n),
     )
 
 
@@ -272,29 +225,10 @@ def copy(record: Record) -> Record:
     return Record._make(column.copy() for column in record)
 
 
-def bytes_each(record: Record) -> float:
-    """Bytes that one customer takes."""
-    return sum(column.nbytes for column in record) / max(1, len(record.customer))
-
-
-def wished(record: Record, rows: I64, categories: I32, until_days: I32, day: int) -> None:
-    """She says what she wants, and until when; a wish of the same category is replaced.
-
-    Parameters
-    ----------
-    rows, categories, until_days : (n,) each
-    day : today; with four wishes standing the one that ends first makes room
-    """
+def wished(record: Record, rows: I64, categories: I32, until_days: I32) -> None:
+    """She says what she wants, and until when; with four wishes standing the one that ends first makes room."""
     _check_columns(record, rows, categories, until_days)
     _put_each(record.wish_category, record.wish_until, rows, categories, until_days)
-
-
-def unwished(record: Record, rows: I64, categories: I32) -> None:
-    """She no longer wants it."""
-    for row, category in zip(rows.tolist(), categories.tolist(), strict=True):
-        gone = record.wish_category[row] == category
-        record.wish_category[row, gone] = NONE
-        record.wish_until[row, gone] = NEVER
 
 
 def unliked(record: Record, rows: I64, categories: I32, until_days: I32) -> None:
@@ -387,7 +321,6 @@ def purchased(record, totals, bits, day, lines, n, retailer, honours, broker, re
                 totals.today[categories] += 1
         record.spend_cents[i] += lines.paid_cents[k] - lines.coupon_cents[k]
         returned[i] += lines.coupon_cents[k]
-        record.last_product[i, c] = lines.product[k]
         if record.last_day[i, c] == day:
             continue
         bought, gap = record.bought[i, c], day - record.last_day[i, c]

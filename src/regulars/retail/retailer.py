@@ -15,7 +15,7 @@ from numba import njit
 from numpy.typing import ArrayLike, NDArray
 
 from regulars.draws import log
-from regulars.errors import RegularsError, ShapeError
+from regulars.errors import ConsentError, RegularsError, ShapeError
 from regulars.ledger import Counts, Ledger
 from regulars.retail import catalog as catalogs
 from regulars.retail import consent as consents
@@ -398,6 +398,8 @@ class Retailer:
     ) -> None:
         """Customers change what they allow; of two contradicting changes in one call the stricter wins.
 
+        When one of the changes cannot be, none is made.
+
         Parameters
         ----------
         rows : (n,) customers
@@ -408,6 +410,14 @@ class Retailer:
         who = np.atleast_1d(np.asarray(rows, np.int64))
         scope = np.broadcast_to(np.asarray(scopes, np.uint8), who.shape)
         bits = np.broadcast_to(np.asarray(purposes, np.uint8), who.shape)
+        for name, column, first, end in (
+            ("row", who, 0, len(self)),
+            ("scope", scope, 0, len(Scope)),
+            ("purposes", bits, 1, 1 << len(Purpose)),
+        ):
+            wrong = column[(column < first) | (column >= end)]
+            if len(wrong):
+                raise ConsentError(f"{name} {wrong[0]} is not from {first} to {end - 1}; nothing was changed")
         yes = np.broadcast_to(np.asarray(granted, np.bool_), who.shape)
         for allow in (True, False):
             for which in np.unique(scope[yes == allow]).tolist():
@@ -423,7 +433,7 @@ class Retailer:
         about = np.broadcast_to(np.asarray(categories, np.int32), who.shape)
         until = np.broadcast_to(np.asarray(until_days, np.int32), who.shape)
         told = self.consent.bits[who, Scope.STATED] != 0
-        records.wished(self.record, who[told], about[told].copy(), until[told].copy(), day)
+        records.wished(self.record, who[told], about[told].copy(), until[told].copy())
 
     def learn(self, day: int) -> None:
         """Close the day: settle what is ripe, each outcome once, and renew what all together tell."""
