@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 from numba import njit
+from numba.extending import register_jitable
 from numpy.typing import NDArray
 
 from regulars.draws import exp
@@ -81,12 +82,8 @@ def worth(predicted: F32, prices: Prices | None = None) -> F32:
     (n,) float32
     """
     p = prices or Prices()
-    value: F32 = (
-        predicted[:, Verdict.COMPELLING]
-        - np.float32(p.annoying) * predicted[:, Verdict.ANNOYING]
-        - np.float32(p.creepy) * predicted[:, Verdict.CREEPY]
-        - np.float32(p.attention)
-    )
+    pleases, creepy, annoys = predicted.T[:STANDS]
+    value: F32 = worth_at(pleases, creepy, annoys, (p.annoying, p.creepy, p.attention))
     return value
 
 
@@ -180,6 +177,17 @@ _DAYS = 61
 _SPACING = np.minimum(1.0, np.log1p(np.arange(_DAYS)) / np.log1p(28))
 _REPETITION = np.exp(-np.arange(_DAYS) / 5.0)
 _REPETITION[-1] = 0.0
+
+
+@register_jitable
+def worth_at(pleases, creepy, annoys, prices):
+    """Expected worth at prices of (annoying, creepy, attention); in float32, so that all who compute it agree."""
+    return (
+        np.float32(pleases)
+        - np.float32(prices[0]) * np.float32(annoys)
+        - np.float32(prices[1]) * np.float32(creepy)
+        - np.float32(prices[2])
+    )
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

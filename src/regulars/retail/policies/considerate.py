@@ -36,6 +36,7 @@ from regulars.retail.predicted_verdict import (
     fill_message,
     fill_person,
     probabilities,
+    worth_at,
 )
 from regulars.retail.record import holds
 from regulars.retail.relevance import WISH, base, due_of, own, person, rhythm
@@ -201,13 +202,7 @@ _OPTION_RELEVANCE = 0.35  # assumed: a service that asks for nothing is welcome 
 def worth_of(x, verdict, steps):
     """Expected worth of a message with features ``x``, in compelling contacts."""
     pleases, creepy, annoys, _ = probabilities(x, verdict)
-    # In float32, as everybody who recomputes it from the decision's columns gets it.
-    return (
-        np.float32(pleases)
-        - np.float32(steps[0]) * np.float32(annoys)
-        - np.float32(steps[1]) * np.float32(creepy)
-        - np.float32(steps[2])
-    )
+    return worth_at(pleases, creepy, annoys, steps)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -429,7 +424,7 @@ def silent_days(day, last_contact, first_day, k):
     """Days since the last contact; when there was none, since her first purchase, or day 0 if that is later."""
     if last_contact[k] != NEVER:
         return day - np.int64(last_contact[k])
-    first = _NO_DAY
+    first = np.int64(_NO_DAY)
     for bought in first_day[k]:
         if bought != NEVER:
             first = min(first, np.int64(bought))
