@@ -308,3 +308,19 @@ def test_a_sign_stays_with_its_amount(totals):
     assert "\N{MINUS SIGN}\N{WORD JOINER}$" in words
     assert "\N{MINUS SIGN}$" not in words
     assert "\N{WORD JOINER}" not in "".join(re.findall(r"<svg.*?</svg>", text, flags=re.S))
+
+
+@pytest.mark.browser
+def test_a_phone_shows_every_figure_of_the_ranking(browser, written):
+    tab = browser.new_page(viewport={"width": 390, "height": 900})
+    tab.goto(written["run"].as_uri())
+    hidden = tab.evaluate(
+        """() => [...document.querySelectorAll('table.ranking td, table.sent td, table.ranking th small')].filter(
+            each => { const box = each.getBoundingClientRect(); return !box.width || box.right > 390 }).length"""
+    )
+    assert hidden == 0
+    labels = tab.evaluate(
+        "getComputedStyle(document.querySelector('table.ranking td'), '::before').getPropertyValue('content')"
+    )
+    assert labels == '"Profit"'
+    tab.close()
