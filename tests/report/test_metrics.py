@@ -29,6 +29,15 @@ def test_the_summary_is_plain_json_without_nan(kind, request):
     assert {type(leaf) for leaf in _leaves(found)} <= {str, int, float, bool, type(None)}
 
 
+def test_the_summary_counts_who_left_whom_for_whom_and_why(market, run):
+    moves = summary(market)["moves"]
+    assert sum(move["count"] for move in moves) == market.moves.height > 0
+    first = moves[0]
+    same = market.moves.filter(lost_by=first["from"], won_by=first["to"], reason=first["reason"])
+    assert first["count"] == same.height == max(move["count"] for move in moves)
+    assert summary(run)["moves"] == []
+
+
 def test_the_summary_of_figures_that_are_not_finite_is_plain_json_too(totals):
     found = summary(totals({"a": {"profit": [math.nan, 1.0], "trust": [math.nan, math.nan]}}))
     assert json.loads(json.dumps(found, allow_nan=False)) == found

@@ -6,27 +6,29 @@ import math
 from dataclasses import asdict
 from typing import Any
 
+import polars as pl
+
 from regulars.report.estimates import (
     Difference,
     Interval,
     Lived,
     Player,
-    Run,
     label,
     pairs,
     verdict_shares,
 )
 from regulars.report.findings import headline, warnings
+from regulars.report.results import Results
 from regulars.report.sweeps import Curve, Side, Standing, frequency, priors
 
 
-def summary(run: Run) -> dict[str, Any]:
+def summary(run: Results) -> dict[str, Any]:
     """All figures of a run in plain JSON types, without NaN: what ``regulars simulate --json`` prints.
 
     ``{scenario, seed, days, consumers, worlds, state_hash, wall_s, ns_per_consumer_day, currency, arms,
-    pairs, frequency, priors, headline, warnings}``. Every estimate is ``{mean, low, high}``, every difference
-    has ``share``, ``holds``, ``worlds`` and ``sure`` too; what cannot be given is null, so with one world low and
-    high are. Figures have six digits or two decimals, whichever is finer.
+    pairs, frequency, priors, moves, headline, warnings}``. Every estimate is ``{mean, low, high}``, every
+    difference has ``share``, ``holds``, ``worlds`` and ``sure`` too; what cannot be given is null, so with one world
+    low and high are. Figures have six digits or two decimals, whichever is finer.
     """
     lived = Lived(run)
     about = run.about
@@ -54,6 +56,7 @@ def summary(run: Run) -> dict[str, Any]:
         ],
         "frequency": {"curves": [_curve(curve) for curve in frequency(run)]},
         "priors": [_standing(standing) for standing in priors(run)],
+        "moves": _moves(run.moves),
         "headline": headline(run).title,
         "warnings": warnings(run),
     }
@@ -78,6 +81,16 @@ def _verdicts(shares: dict[str, float]) -> dict[str, float]:
     found = {verdict: n / 1e6 for verdict, n in millionths.items()}
     rest, exact = (1e6 - sum(millionths.values())) / 1e6, 1.0 - sum(found.values())
     return {**found, ignored: rest if sum(found.values()) + rest == 1.0 else exact}
+
+
+def _moves(moves: pl.DataFrame) -> list[dict[str, Any]]:
+    """How many consumers, over all worlds, shut out whom, where to and why; nothing unless retailers compete."""
+    named = {"from": "lost_by", "to": "won_by", "reason": "reason"}
+    counted = moves.group_by(list(named.values())).len("count")
+    order = ["count", *named.values()]
+    return (
+        counted.sort(order, descending=[True, False, False, False]).select(**named, count="count").to_dicts()
+    )
 
 
 def _arm(lived: Lived, player: Player) -> dict[str, Any]:
