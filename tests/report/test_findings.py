@@ -142,7 +142,7 @@ def test_it_is_said_when_there_was_nothing_to_offer(run):
     assert warnings(Results(run.totals, about=about))[0] == "The data have no discount."
 
 
-@pytest.mark.parametrize(("sent", "warned"), [(300, False), (900, True)])
+@pytest.mark.parametrize(("sent", "warned"), [(200, False), (900, True)])
 def test_a_policy_that_stops_before_its_cap_needs_no_best_frequency(totals, sent, warned):
     year = 365 / 7 * 100  # of 100 customers
     sweep = {

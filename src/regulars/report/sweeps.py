@@ -71,8 +71,11 @@ class Curve:
 
     @property
     def stops_itself(self) -> bool:
-        """Whether at the best level it sends less than half of what it may, so that the cap does not hold it."""
-        return 0 < self.best_sent < 0.5 * self.best
+        """Whether it is best at the highest cap, and of what the last step allowed more it sends less than a quarter."""
+        if self.best != self.levels[-1] or len(self.levels) < 2:
+            return False
+        more, allowed = self.sent[-1] - self.sent[-2], self.levels[-1] - self.levels[-2]
+        return self.sent[-1] > 0 and more < 0.25 * allowed
 
     @property
     def flat(self) -> bool:
