@@ -86,6 +86,7 @@ def test_a_run_is_reported_and_a_diary_told(regulars):
     household = named.split("it has ")[1].split(",")[0]
     code, out, _ = regulars("diary", "--consumer", household, "--arm", "considerate", "--json")
     assert code == 0 and json.loads(out)["equal_to_run"] is True
+    assert json.loads(regulars("diary", "--json")[1])["consumer"] == household
 
 
 def test_three_columns_of_anybodys_sales_are_fitted_and_simulated(regulars, tmp_path):
@@ -114,7 +115,12 @@ def test_three_columns_of_anybodys_sales_are_fitted_and_simulated(regulars, tmp_
         (("simulate", "one-chian"), "one-chain"),
         (("simulate", "--policy", "considerat", *SMALL), "considerate"),
         (("simulate", "--ablate", "irritatio", *SMALL), "irritation"),
-        (("simulate", "--prior", "creep_pull", *SMALL), "name=value"),
+        (("simulate", "--prior", "creep_pull", *SMALL), "name=value, such as creep_pull=0.3"),
+        (("simulate", "--policy", "mine.py", *SMALL), "mine.py is not there"),
+        (("simulate", "main-street", "--sweep"), "a market has no sweeps"),
+        (("simulate", "--currency", "XXXX"), "currency is 'XXXX'"),
+        (("fit", "--out", "nowhere/p.parquet"), "there is no folder nowhere"),
+        (("fidelity", "--out", "nowhere/p.html"), "there is no folder nowhere"),
         (("simulate", "--prior", "creep_pull=much", *SMALL), "not a number"),
         (("simulate", "--prior", "creep_pull=-1", *SMALL), "it must be from 0 to"),
         (("simulate", "--days", "0"), "days is 0"),
@@ -176,7 +182,99 @@ def test_ctrl_c_while_reading_is_one_line(tmp_path):
     process.send_signal(signal.SIGINT)
     err = process.communicate(timeout=120)[1].splitlines()
     assert process.returncode == 130
-    assert [line for line in err if not line.startswith(("Reading", "Fitting"))] == ["Stopped."]
+    assert err[-1] == "Stopped: no arm was finished and nothing is kept; the same command begins anew."
+    assert all(line.startswith(("Reading", "Columns", "Fitting")) for line in err[:-1])
+    assert [path.name for path in tmp_path.iterdir()] == ["sales.csv"]
+
+
+def test_ctrl_c_while_the_page_is_written_says_what_is_kept(regulars, monkeypatch, tmp_path):
+    from regulars.report import page
+
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(page, "write", stop)
+    code, _, err = regulars("simulate", *SMALL, "--policy", "silence", "--out", "mine")
+    assert code == 130
+    assert err == (
+        "Stopped: 1 finished arms are kept in mine, the page is not written; the same command goes on from there.\n"
+    )
+
+
+def test_ctrl_c_while_fitting_writes_no_population(regulars, monkeypatch, tmp_path):
+    from regulars import fitting
+
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(fitting, "fit", stop)
+    code, _, err = regulars("fit", sales(tmp_path / "sales.csv"), "--columns", "card=Kunde")
+    assert code == 130
+    assert err.endswith("Stopped: no population was written; the same command begins anew.\n")
+
+
+def test_a_refused_run_leaves_nothing_behind(regulars, tmp_path):
+    (tmp_path / "sales.csv").write_text("date,card,net\nx,1,1\n", "utf-8")
+    code, _, err = regulars("simulate", "--data", "sales.csv")
+    assert code == 2 and "sales.csv, line 2, date: 'x'" in err
+    assert [path.name for path in tmp_path.iterdir()] == ["sales.csv"]
+
+
+def test_fit_overwrites_nothing_but_a_population(regulars, tmp_path):
+    path = sales(tmp_path / "sales.csv")
+    before = path.read_bytes()
+    (tmp_path / "link.csv").symlink_to(path)
+    (tmp_path / "other.csv").write_bytes(before)
+    for out, said in (
+        ("sales.csv", "is the file that is read"),
+        ("link.csv", "is the file that is read"),
+        ("other.csv", "is no population that `regulars fit` wrote"),
+    ):
+        code, _, err = regulars("fit", path, "--columns", "card=Kunde", "--out", out)
+        assert code == 2 and said in err
+    assert path.read_bytes() == (tmp_path / "other.csv").read_bytes() == before
+
+
+def test_a_population_is_read_in_python_and_is_no_sales(regulars, tmp_path):
+    from regulars.fitting import population_file
+
+    words = ("fit", sales(tmp_path / "sales.csv"), "--columns", "card=Kunde", "--out", "p.parquet")
+    for _ in range(2):  # a population may be overwritten by another
+        code, out, err = regulars(*words)
+        assert code == 0, err
+    assert "Columns of sales.csv: card=Kunde, date=Day (guessed), net=Amount (guessed)" in err
+    assert out.splitlines()[-1].startswith(
+        "Read it in Python with regulars.fitting.population_file.load('p.par"
+    )
+    population = population_file.load("p.parquet")
+    assert repr(population) == "<Population of 20 households fitted on sales.csv>"
+    code, _, err = regulars("simulate", "--data", "p.parquet")
+    assert code == 2 and "is a population that `regulars fit` wrote, not sales" in err
+
+
+def test_data_of_less_than_a_year_are_lived_as_far_as_they_go(regulars, tmp_path):
+    path = sales(tmp_path / "sales.csv")
+    words = ("simulate", "--data", path, "--columns", "card=Kunde", "--worlds", "1", "--no-sweep", "--json")
+    code, out, err = regulars(*words, "--policy", "silence")
+    assert code == 0, err
+    covered = json.loads(out)["days"]
+    assert covered < 100 and f"sales.csv covers {covered} days: so many are lived" in err
+    code, _, err = regulars(*words, "--policy", "silence", "--days", covered + 1)
+    assert code == 2 and f"give --days {covered} or less" in err
+
+
+def test_help_lists_every_mechanism():
+    from regulars.consumers import priors
+
+    assert tuple(priors.ABLATIONS) == cli.MECHANISMS
+
+
+def test_more_consumers_than_households_is_said(regulars, tmp_path):
+    words = ("simulate", "--data", sales(tmp_path / "sales.csv"), "--columns", "card=Kunde", "--quiet")
+    code, _, err = regulars(
+        *words, "--consumers", "50", "--days", "10", "--worlds", "1", "--no-sweep", "-p", "blast"
+    )
+    assert code == 0 and "50 consumers: the 20 fitted households live several times" in err
 
 
 def test_own_amounts_have_their_currency_and_own_files_their_encoding(regulars, tmp_path):

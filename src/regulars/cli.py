@@ -9,7 +9,8 @@ import os
 import shlex
 import sys
 import warnings
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -51,8 +52,17 @@ Encoding = Annotated[
 Currency = Annotated[
     str | None, typer.Option("--currency", help="Of your amounts, such as EUR; default USD.")
 ]
+Decimal = Annotated[
+    str | None,
+    typer.Option("--decimal", help="The sign before the decimals of your amounts, a comma or a point."),
+]
 
 
+#: What --ablate takes, for its help.
+MECHANISMS = (
+    "irritation", "brand_memory", "expectation", "control", "justification", "ignored", "fit_offsets_creep", "creep",
+    "exposure", "attention", "trust", "coupons", "saving_in_creep",
+)  # fmt: skip
 #: Exit code after Ctrl-C.
 STOPPED = 130
 
@@ -114,7 +124,10 @@ def simulate(
         int | None, typer.Option(help="How many consumers; 0 for every fitted household.")
     ] = None,
     days: Annotated[
-        int | None, typer.Option(help="Days to live, from 1 January of the source's year.")
+        int | None,
+        typer.Option(
+            help="Days to live, from the first of the source; default 365, or what your data cover."
+        ),
     ] = None,
     worlds: Annotated[int | None, typer.Option(help="Draws of what no data can tell.")] = None,
     seed: Annotated[int | None, typer.Option(help="The same seed gives the same luck.")] = None,
@@ -128,12 +141,20 @@ def simulate(
         ),
     ] = None,
     ablate: Annotated[
-        list[str] | None, typer.Option(help="Switch a mechanism off, such as irritation.")
+        list[str] | None, typer.Option(help=f"Switch a mechanism off: {', '.join(MECHANISMS)}. Repeatable.")
     ] = None,
-    prior: Annotated[list[str] | None, typer.Option(help="Pin a prior in every world: name=value.")] = None,
+    prior: Annotated[
+        list[str] | None,
+        typer.Option(help="Pin a prior in every world: creep_pull=0.3; docs/priors.md lists them."),
+    ] = None,
     sweep: Annotated[
-        bool, typer.Option(help="Also sweep contact frequency and the unidentified priors.")
-    ] = True,
+        bool | None,
+        typer.Option(
+            "--sweep/--no-sweep",
+            help="Also sweep contact frequency and the unidentified priors.",
+            show_default="sweep",
+        ),
+    ] = None,
     data: Annotated[
         Path | None, typer.Option(help="Your own purchases (CSV or Parquet) as the town.")
     ] = None,
@@ -142,6 +163,7 @@ def simulate(
     date_format: DateFormat = None,
     encoding: Encoding = None,
     currency: Currency = None,
+    decimal: Decimal = None,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -164,26 +186,38 @@ def simulate(
         worlds=worlds,
         seed=seed,
         ablate=tuple(ablate) if ablate else None,
-        priors={name: _number(value, name) for name, value in _pairs(prior, "--prior").items()}
+        priors={
+            name: _number(value, name) for name, value in _pairs(prior, "--prior", "creep_pull=0.3").items()
+        }
         if prior
         else None,
-        sweep=None if sweep else settings.SweepSettings(),
+        sweep=settings.SweepSettings() if sweep is False else None,
         source=str(data.resolve()) if data else None,
         columns=_pairs(columns, "--columns") or None,
         products=str(products.resolve()) if products else None,
         date_format=date_format,
         encoding=encoding,
         currency=currency,
+        decimal=decimal,
     )
     if policy and chosen.mode == "market":
         raise SettingError(
             f"--policy is for scenarios in mode 'arms'; name the policies of {chosen.name} in its file"
         )
+    if sweep and chosen.mode == "market":
+        raise SettingError("--sweep is for scenarios in mode 'arms'; a market has no sweeps")
     run.check(chosen, threads)
-    folder = _folder(out or Path("runs") / _run_name(chosen, scenario))
+    folder = out or Path("runs") / _run_name(chosen, scenario)
     shown = not (quiet or json)
-    with live_progress(shown) as progress:
-        place = town.build(chosen, rejects=folder / "rejects.csv", say=progress.say)
+    with _kept(folder), live_progress(shown) as progress:
+        place = town.build(
+            chosen,
+            rejects=folder / "rejects.csv",
+            say=progress.say,
+            note=progress.note,
+            shorten=days is None and chosen.days == settings.Scenario.days,
+        )
+        chosen = town.within(chosen, place)
         try:
             results = run.simulate(
                 chosen, folder=folder, threads=threads, progress=progress.tell, place=place
@@ -229,21 +263,31 @@ def fit(
     date_format: DateFormat = None,
     encoding: Encoding = None,
     currency: Currency = None,
-    out: Annotated[Path, typer.Option(help="The population file to write.")] = Path("population.parquet"),
+    decimal: Decimal = None,
+    out: Annotated[
+        Path, typer.Option(help="The population file to write; only another one is overwritten.")
+    ] = Path("population.parquet"),
     rejects: Annotated[
         Path | None, typer.Option(help="List of rows left out; default beside the population file.")
     ] = None,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Fit a population to real purchases, household by household, and write it to one file."""
+    """Fit a population to real purchases, household by household, and write it to one file.
+
+    The file is for Python: [dim]regulars.fitting.population_file.load("population.parquet")[/dim]. To simulate your
+    purchases, give the purchases themselves to [dim]regulars simulate --data[/dim]; it fits them by itself.
+    """
     from regulars import fitting
     from regulars.fitting import population_file
     from regulars.market import town
     from regulars.report.progress import live_progress
 
-    _folder(out.parent)
-    with live_progress(not (quiet or json)) as progress:
+    _check_population(out, source, products)
+    with (
+        _stopping("Stopped: no population was written; the same command begins anew."),
+        live_progress(not (quiet or json)) as progress,
+    ):
         panel, shelf = town.read(
             source,
             columns=_pairs(columns, "--columns"),
@@ -251,6 +295,8 @@ def fit(
             date_format=date_format,
             encoding=encoding,
             currency=currency,
+            decimal=decimal,
+            note=progress.note,
             rejects=rejects or out.with_suffix(".rejects.csv"),
             say=progress.say,
         )
@@ -276,11 +322,17 @@ def fit(
         print(f"  left out: {count:,} rows, {kind}")
     if panel.rejects_file and counts:
         print(f"  each is listed in {panel.rejects_file}")
+    print(
+        f"Read it in Python with regulars.fitting.population_file.load({str(out)!r}). "
+        "To simulate, regulars simulate takes the purchases, not this file"
+    )
 
 
 @app.command()
 def diary(
-    consumer: Annotated[str, typer.Option(help="Household as the source names it.")] = "1",
+    consumer: Annotated[
+        str | None, typer.Option(help="Household as the source names it; default the first of the run.")
+    ] = None,
     arm: Annotated[str, typer.Option(help="Which policy she lived under.")] = "considerate",
     world: Annotated[int, typer.Option(help="Which world, from 1.")] = 1,
     run: Annotated[Path | None, typer.Option(help="Folder of the run; default the newest in runs/.")] = None,
@@ -319,7 +371,7 @@ def fidelity(
     from regulars.report import fidelity as page
     from regulars.report.progress import live_progress
 
-    _folder(out.parent)
+    _check_folder(out)
     with live_progress(not (quiet or json)) as progress:
         found = scorecard.measure(
             source,
@@ -399,6 +451,7 @@ def targeting(
     date_format: DateFormat = None,
     encoding: Encoding = None,
     currency: Currency = None,
+    decimal: Decimal = None,
     out: Annotated[Path, typer.Option(help="The page to write.")] = Path("targeting.html"),
     json: Json = False,
     quiet: Quiet = False,
@@ -415,6 +468,7 @@ def targeting(
 
     if source == town.COMPLETE_JOURNEY and people is not None:
         raise SettingError("--people goes with a file of your own; complete-journey knows who its people are")
+    _check_folder(out)
     with live_progress(not (quiet or json)) as progress:
         progress.say(f"Reading {source}")
         panel, _ = town.read(
@@ -424,6 +478,8 @@ def targeting(
             date_format=date_format,
             encoding=encoding,
             currency=currency,
+            decimal=decimal,
+            note=progress.note,
         )
         known = study_of.from_file(people, panel, person) if people else study_of.of_panel(panel)
         told = study_of.study(panel, known, seed, progress.say)
@@ -435,14 +491,72 @@ def targeting(
         print(f"\nPage: {written}")
 
 
-def _pairs(texts: list[str] | None, option: str) -> dict[str, str]:
+@contextmanager
+def _kept(folder: Path) -> Iterator[None]:
+    """A run's folder, taken away again when the run was refused or stopped with nothing finished."""
+    new = [path for path in (folder, *folder.parents) if not path.exists()]
+    _folder(folder)
+    try:
+        yield
+    except BaseException as error:
+        kept = len(list((folder / "arms").glob("*.npz")))
+        if new and not kept:
+            for name in ("rejects.csv", "scenario.json"):
+                (folder / name).unlink(missing_ok=True)
+            for path in (folder / "arms", *new):
+                with suppress(OSError):  # not there, or somebody else's
+                    path.rmdir()
+        if isinstance(error, KeyboardInterrupt):
+            raise typer.Abort(
+                f"Stopped: {kept} finished arms are kept in {folder}, the page is not written; "
+                "the same command goes on from there."
+                if kept
+                else "Stopped: no arm was finished and nothing is kept; the same command begins anew."
+            ) from error
+        raise
+
+
+@contextmanager
+def _stopping(said: str) -> Iterator[None]:
+    try:
+        yield
+    except KeyboardInterrupt as stop:
+        raise typer.Abort(said) from stop
+
+
+def _check_population(out: Path, *read: str | Path | None) -> None:
+    """Refuse to write a population over anything but a population."""
+    from regulars.fitting import population_file
+
+    _check_folder(out)
+    if not out.exists():
+        return
+    if any(source and Path(source).exists() and out.samefile(source) for source in read):
+        raise SettingError(f"--out {out} is the file that is read; it would be lost. Name another")
+    try:
+        population_file.describe(out)
+    except RegularsError as error:
+        raise SettingError(
+            f"--out {out} is there and is no population that `regulars fit` wrote. Name another, or remove it"
+        ) from error
+
+
+def _check_folder(out: Path) -> None:
+    """Refuse a file in a folder that is not there; runs/ is made."""
+    if out.parent == Path("runs"):
+        _folder(out.parent)
+    if not out.parent.is_dir():
+        raise SettingError(f"--out {out}: there is no folder {out.parent}. Make it, or name another file")
+
+
+def _pairs(texts: list[str] | None, option: str, example: str = "date=Day") -> dict[str, str]:
     """``["a=b,c=d"]`` to a dict; a text may hold several pairs with commas between them."""
     pairs: dict[str, str] = {}
     for text in texts or []:
         for part in text.split(","):
             name, equals, value = part.partition("=")
             if not equals or not name.strip() or not value.strip():
-                raise SettingError(f"{option} {part!r} is not of the form name=value, such as date=Day")
+                raise SettingError(f"{option} {part!r} is not of the form name=value, such as {example}")
             pairs[name.strip()] = value.strip()
     return pairs
 

@@ -59,30 +59,35 @@ class BadInput(RegularsError, ValueError):
     Parameters
     ----------
     file : where it was read
-    row : which row, counted from 1 without the header; None when the whole file is meant
-    field : which column or field; None when the whole row is meant
-    value : what stood there
+    line : which line of a text file, whose header is line 1, or which row of Parquet, as in the list of rejects;
+        None when the whole file is meant
+    field : which column or field; None when the whole line is meant
+    value : what stood there; without line and field, in words what the file is
     mend : what would be right, a sentence
 
     Examples
     --------
     >>> print(BadInput("sales.csv", 7, "date", "31.2.2017", "Write dates as YYYY-MM-DD"))
-    sales.csv, row 7, date: '31.2.2017' cannot be used. Write dates as YYYY-MM-DD
+    sales.csv, line 7, date: '31.2.2017' cannot be used. Write dates as YYYY-MM-DD
+    >>> print(BadInput("sales.csv", None, None, "an empty file", "Export it anew"))
+    sales.csv: an empty file. Export it anew
     """
 
     def __init__(
-        self, file: str | PathLike[str], row: int | None, field: str | None, value: object, mend: str
+        self, file: str | PathLike[str], line: int | None, field: str | None, value: object, mend: str
     ) -> None:
         self.file = str(file)
-        self.row = row
+        self.line = line
         self.field = field
         self.value = value
         self.mend = mend
-        super().__init__(file, row, field, value, mend)
+        super().__init__(file, line, field, value, mend)
 
     def __str__(self) -> str:
-        row = None if self.row is None else f"row {self.row}"
-        place = ", ".join(part for part in (self.file, row, self.field) if part is not None)
+        if self.line is None and self.field is None and isinstance(self.value, str):
+            return f"{self.file}: {self.value}. {self.mend}"
+        line = None if self.line is None else f"line {self.line}"
+        place = ", ".join(part for part in (self.file, line, self.field) if part is not None)
         return f"{place}: {self.value!r} cannot be used. {self.mend}"
 
 

@@ -67,7 +67,8 @@ class Scenario:
     products: str = ""  #: path of a table of products, to name and group those of that file
     date_format: str = ""  #: how dates are written there, such as DD/MM/YYYY
     encoding: str = ""  #: of that file, such as latin-1; empty for UTF-8 or UTF-16
-    currency: str = ""  #: ISO 4217 code of its amounts, such as EUR; empty for USD
+    currency: str = ""  #: ISO 4217 code of its amounts, such as EUR, or a sign; empty for USD
+    decimal: str = ""  #: the sign before the decimals of its amounts, "," or "."; empty to find out
     days: int = 365
     warm_up: int = 91  #: days lived without any contact before day 0, so that records and clocks are warm
     worlds: int = 4
@@ -85,8 +86,7 @@ class Scenario:
         _between("worlds", self.worlds, 1, 1000)
         _between("consumers", self.consumers, 0, 50_000_000)
         _between("seed", self.seed, 0, 2**63 - 1)
-        if len(self.currency) > 5 or self.currency != self.currency.strip():
-            raise SettingError(f"currency is {self.currency!r}; give its code or sign, such as EUR or €")
+        check_currency(self.currency)
         if self.mode not in ("arms", "market"):
             raise SettingError(f"mode is {self.mode!r}; it must be 'arms' or 'market'")
         if not self.retailers:
@@ -100,6 +100,9 @@ class Scenario:
             raise SettingError(
                 "policy_settings are for mode 'market'; in mode 'arms' each policy runs as it comes"
             )
+        for name in (*self.policies, *self.ablate):
+            if not isinstance(name, str):
+                raise SettingError(f"{name!r} is given as a policy or mechanism; give its name")
         if not self.policies:
             raise SettingError('a scenario needs at least one policy, such as "silence"')
         labels = [policy.rsplit(":", 1)[-1] for policy in self.policies]
@@ -183,6 +186,11 @@ def parse(text: str, file: str) -> Scenario:
         raise SettingError(f"{file}: {error}") from error
 
 
+def typed(changes: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """Fields of a scenario, checked to be of their type; ``where`` is named in errors."""
+    return _typed(Scenario, changes, where)
+
+
 def _typed(kind: type, table: Mapping[str, Any], where: str, skip: tuple[str, ...] = ()) -> dict[str, Any]:
     known = {entry.name: entry for entry in fields(kind) if entry.name not in skip}
     values: dict[str, Any] = {}
@@ -198,9 +206,29 @@ def _typed(kind: type, table: Mapping[str, Any], where: str, skip: tuple[str, ..
             value = float(value)
         expected = type(default) if default.__class__.__name__ != "_MISSING_TYPE" else dict
         if not isinstance(value, expected) or (isinstance(value, bool) and expected is not bool):
-            raise SettingError(f"{where}: {name} is {value!r}; it must be of type {expected.__name__}")
+            raise SettingError(
+                f"{where}: {name} is {value!r}; it must be of type {_TYPES.get(expected, expected.__name__)}"
+            )
         values[name] = value
     return values
+
+
+#: What TOML calls them.
+_TYPES: dict[Any, str] = {tuple: "list", dict: "table"}
+
+
+def check_currency(currency: str) -> None:
+    """Refuse what is neither a code of three letters nor a sign of one or two characters; empty is neither, and well.
+
+    Raises
+    ------
+    SettingError
+        when it is something else.
+    """
+    code = len(currency) == 3 and currency.isascii() and currency.isalpha()
+    sign = len(currency) <= 2 and not any(each.isdigit() or each.isspace() for each in currency)
+    if not (code or sign):
+        raise SettingError(f"currency is {currency!r}; give its code or sign, such as EUR or €")
 
 
 def _between(name: str, value: int, low: int, high: int) -> None:

@@ -55,7 +55,7 @@ def test_a_file_tells_its_story(saved):
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path):
-    with pytest.raises(BadInput, match=r"nowhere\.parquet: 'a file that is not there'"):
+    with pytest.raises(BadInput, match=r"nowhere\.parquet: a file that is not there"):
         population_file.load(tmp_path / "nowhere.parquet")
 
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from regulars import settings
 from regulars.errors import SettingError
 from regulars.market import diary, run
 from regulars.settings import POLICIES
@@ -35,6 +36,18 @@ def test_a_year_is_replayed_in_about_a_second(scenario, hamlet, folder):
     assert (
         told.replay_s / days * 456 < 5
     )  # generous: machines that run tests are shared; benchmarks/ has the figure
+
+
+def test_in_a_market_without_stock_she_lives_the_same_year_alone(street, street_town, tmp_path):
+    with pytest.raises(SettingError, match="Without weeks_of_stock nothing runs out") as refused:
+        diary.replay_one(street, street_town, tmp_path, 0, "market", 0)
+    stocked = settings.parse(str(refused.value).split("\n\n")[1], "stocked.toml")
+    assert stocked.name == "stocked" and stocked.mode == "market"
+    open_shelves = street.changed(retailers=stocked.retailers, days=30)
+    run.simulate(open_shelves, place=street_town, folder=tmp_path, threads=1)
+    for row in (1, 80):
+        told = diary.replay_one(open_shelves, street_town, tmp_path, row, "market", 0)
+        assert told.counted == told.run_counted
 
 
 def test_who_is_not_there_is_named(folder, scenario, hamlet):

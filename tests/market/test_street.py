@@ -34,6 +34,12 @@ def test_who_shuts_one_out_is_told_with_day_and_reason(results, street):
     assert results.moves["day"].is_between(0, street.days - 1).all()
 
 
+def test_who_moved_is_named_by_her_household(results):
+    homes = dict(results.consumers.select("consumer", "household_id").iter_rows())
+    moved = results.moves.select("consumer", "household_id")
+    assert all(homes[consumer] == household for consumer, household in moved.iter_rows())
+
+
 def test_the_same_street_twice_is_the_same(street, street_town, results):
     again = run.simulate(street, place=street_town, threads=2)
     assert again.about["state_hash"] == results.about["state_hash"]

@@ -72,7 +72,7 @@ def results(
     luck = np.random.default_rng(11)
     players = {name: dict(player) for name, player in PLAYERS.items()}
     if leader == "considerate":
-        players["considerate"]["lift"] = 0.055
+        players["considerate"]["lift"] = 0.09
     totals: list[tuple[Any, ...]] = []
     weekly: list[tuple[Any, ...]] = []
     people: list[pl.DataFrame] = []
@@ -309,13 +309,15 @@ def _priors(
 def _moves(luck: np.random.Generator, worlds: int, consumers: int) -> pl.DataFrame:
     n = max(consumers // 5, 12)
     retailers = np.array(["north", "south", "west"])
+    who = luck.integers(0, consumers, n * worlds)
     lost = luck.choice(3, size=n * worlds, p=[0.1, 0.55, 0.35])
     won = (lost + luck.choice([1, 2], size=n * worlds, p=[0.35, 0.65])) % 3
     return pl.DataFrame(
         {
             "world": np.repeat(np.arange(worlds, dtype=np.int32), n),
             "arm": ["market"] * (n * worlds),
-            "consumer": luck.integers(0, consumers, n * worlds).astype(np.uint32),
+            "consumer": who.astype(np.uint32),
+            "household_id": (1000 + who).astype(str),
             "day": np.sort(luck.integers(14, 365, n * worlds)).astype(np.int32),
             "lost_by": retailers[lost],
             "won_by": [None if i % 17 == 0 else str(name) for i, name in enumerate(retailers[won])],

@@ -111,6 +111,25 @@ def test_derived_figures_in_closed_form(totals):
     assert lived.mean(player, "shut_out_share") == 0.2
 
 
+def test_contacts_and_shares_are_of_those_within_reach_on_day_0_where_the_run_tells_them(totals):
+    arm = {"profit": [10], "contacts": [400], "consumers": [40], "reachable_start": [20], "reachable": [15]}
+    lived = Lived(totals({"a": arm | {"shut_out": [5]}}, days=70))
+    (player,) = lived.players
+    assert lived.mean(player, "contacts_per_week") == 2.0
+    assert lived.mean(player, "reachable_share") == 0.75
+    assert lived.mean(player, "shut_out_share") == 0.25
+
+
+def test_no_interval_leaves_what_a_figure_can_be(totals):
+    arm = {"profit": [1, -1], "consumers": [10, 10], "reachable": [9, 4], "unsubscribes": [0, 8]}
+    lived = Lived(totals({"a": arm}))
+    (player,) = lived.players
+    share, count = (lived.estimate(player, metric) for metric in ("reachable_share", "unsubscribes"))
+    assert (share.low, share.high) == (0.0, 1.0)
+    assert count.low == 0.0 and count.high > 8
+    assert lived.estimate(player, "profit").low < -1
+
+
 def test_a_figure_that_is_not_finite_is_left_out_and_named(totals):
     lived = Lived(totals({"a": {"profit": [1.0, math.nan]}, "b": {"profit": [2.0, math.inf]}}))
     assert [(player.arm, metric, world) for player, metric, world in lived.gaps] == [

@@ -12,6 +12,7 @@ import pytest
 
 from regulars.report import Results, headline, warnings, write
 from regulars.report.page import render, verdict_of
+from regulars.report.table import DASH
 
 CHROMIUM = shutil.which("chromium", path="/usr/bin") or ""
 
@@ -277,3 +278,49 @@ def test_moves_to_nobody_are_not_called_moves_to_a_shop(market):
 
 def test_the_remaining_base_is_explained(run):
     assert "next year's margin" in html.unescape(render(run))
+
+
+def test_people_who_moved_are_named_by_household(market):
+    text = render(market)
+    assert '<th scope="col">Household</th>' in text and "in world 1" in text
+    first = market.moves.filter(world=0).sort("day", maintain_order=True)["household_id"][0]
+    assert f"<td>{first}</td>" in text
+
+
+def test_a_row_of_who_lost_whom_adds_up(market):
+    cells = re.findall(r'<tr><th scope="row">(?:north|south|west)</th>(.*?)</tr>', render(market))
+    assert len(cells) == 3
+    for row in cells:
+        *parts, total = re.findall(rf">(\d+|{DASH})<", row)
+        assert sum(int(part) for part in parts if part != DASH) == int(total)
+
+
+def test_how_many_are_within_reach_at_the_start_stands_among_the_facts(totals):
+    arm = {"profit": [1, 2], "consumers": [300, 300], "reachable_start": [208, 212]}
+    text = render(totals({"a": arm}))
+    assert "<b>210</b> of them within reach at the start" in text
+    assert "are of those within reach at the start" in text
+
+
+def test_a_sign_stays_with_its_amount(totals):
+    text = render(totals({"silence": {"profit": [5, 6, 7]}, "blast": {"profit": [1, 2, 3.5]}}))
+    words = re.sub(r"<svg.*?</svg>|<style>.*?</style>", "", text, flags=re.S)
+    assert "\N{MINUS SIGN}\N{WORD JOINER}$" in words
+    assert "\N{MINUS SIGN}$" not in words
+    assert "\N{WORD JOINER}" not in "".join(re.findall(r"<svg.*?</svg>", text, flags=re.S))
+
+
+@pytest.mark.browser
+def test_a_phone_shows_every_figure_of_the_ranking(browser, written):
+    tab = browser.new_page(viewport={"width": 390, "height": 900})
+    tab.goto(written["run"].as_uri())
+    hidden = tab.evaluate(
+        """() => [...document.querySelectorAll('table.ranking td, table.sent td, table.ranking th small')].filter(
+            each => { const box = each.getBoundingClientRect(); return !box.width || box.right > 390 }).length"""
+    )
+    assert hidden == 0
+    labels = tab.evaluate(
+        "getComputedStyle(document.querySelector('table.ranking td'), '::before').getPropertyValue('content')"
+    )
+    assert labels == '"Profit"'
+    tab.close()

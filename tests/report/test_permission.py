@@ -57,3 +57,20 @@ def test_the_losses_of_a_run_agree_with_its_totals(run):
         assert loss.share == pytest.approx(lived.mean(player, "shut_out_share"))
         assert sum(loss.by_block.values()) == pytest.approx(sum(loss.by_reason.values()))
     assert reasons(losses(run, lived))[0] == "annoying"
+
+
+def test_losses_are_of_those_within_reach_on_day_0(totals):
+    run = _lived_by(totals, [-1, 3, 27, -1], [None, "creepy", "creepy", None])
+    at_first = run.totals.filter(metric="consumers").with_columns(
+        metric=pl.lit("reachable_start"), value=pl.lit(2.0)
+    )
+    run = Results(pl.concat([run.totals, at_first]), run.weekly, run.consumers, about=run.about)
+    (loss,) = losses(run, Lived(run)).values()
+    assert (loss.share, loss.count) == (1.0, 2)
+
+
+@pytest.mark.parametrize(("lost", "said"), [(9, None), (10, 4)])
+def test_when_half_were_gone_is_not_said_of_a_few(totals, lost, said):
+    run = _lived_by(totals, [22] * lost, ["creepy"] * lost)
+    (loss,) = losses(run, Lived(run)).values()
+    assert (loss.half, loss.half_said) == (4, said)

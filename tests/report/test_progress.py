@@ -1,5 +1,7 @@
 """Progress where there is no terminal."""
 
+import re
+
 from regulars.report import progress
 
 
@@ -13,6 +15,25 @@ def test_a_log_hears_now_and_then_which_arm_is_lived_and_how_long_it_takes(monke
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 3
     assert lines[-1] == "Living: 1.9 of 4 arms; blast in world 1, day 90 of 100; about 70 s left"
+
+
+def test_a_narrow_terminal_shortens_what_is_lived_and_not_the_time(monkeypatch, capsys):
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "60")
+    with progress.live_progress(True) as shown:
+        shown.say("Fitting")
+        shown.tell([("a policy with a long name in world 1", 3, 100)], 4)
+        shown.note("Columns of sales.csv: net=Amount (guessed)")
+        shown._bar.refresh()
+    told = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", capsys.readouterr().err)
+    assert "Columns of sales.csv: net=Amount (guessed)\n" in told
+    lines = [line for line in re.split(r"[\r\n]+", told) if "Living" in line]
+    assert any(" 0 s" in line and "a policy" in line and "…" in line for line in lines)
+    assert all(len(line) <= 60 for line in lines)
+
+
+def test_time_is_told_in_seconds_minutes_and_hours():
+    assert [progress._clock(seconds) for seconds in (20.4, 207, 3807)] == ["20 s", "3:27", "1:03:27"]
 
 
 def test_a_quiet_run_says_nothing(capsys):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from regulars.report import charts
+from regulars.report import captions, charts
 from regulars.report.sweeps import frequency, priors, turns
 
 LEVELS = (0.0, 2.0, 4.0, 6.0, 8.0)
@@ -30,20 +30,36 @@ def test_the_best_frequency_is_the_peak_of_the_mean_curve_and_of_each_world(tota
     assert (curve.interior, curve.interior_worlds) == (True, 2)
 
 
-def test_both_sides_of_the_peak_are_judged_between_the_levels_tried(totals):
+def test_both_sides_of_the_peak_are_judged_at_the_levels_tried_beside_it(totals):
     (curve,) = frequency(_swept(totals, [_hill(4.0)] * 2), ["profit"])
-    # At 57% of 4 = 2.28: straight between 96 (at 2) and 100 (at 4), so 96.56.
-    assert curve.below.level == pytest.approx(2.28)
-    assert curve.below.share == pytest.approx(0.0344)
-    # At 143% = 5.72: between 100 and 96: 100 - 4 * 0.86 = 96.56.
-    assert curve.above.share == pytest.approx(0.0344)
+    assert (curve.below.level, curve.above.level) == (2.0, 6.0)
+    # 100 at 4, 96 at 2 and at 6.
+    assert curve.below.share == curve.above.share == pytest.approx(0.04)
+    assert curve.below.sure and curve.above.sure and curve.sure
+
+
+def test_a_loss_beside_the_peak_is_sure_only_where_its_interval_leaves_out_zero(totals):
+    (curve,) = frequency(_swept(totals, [_hill(4.0), _hill(5.5)]), ["profit"])
+    assert curve.best == 4.0
+    # At 6 the worlds lose 4 and gain 2; at 2 they lose 4 and 10, which two worlds do not make sure.
+    assert not curve.above.sure and not curve.below.sure and not curve.sure
+    said = captions.frequency([curve])
+    assert "2 allowed loses" in said and "6 allowed loses" in said and "neither surely" in said
+
+
+def test_a_sweep_says_by_whom_and_in_how_many_worlds_it_was_lived():
+    about = {"consumers": 2469, "sweep_consumers": 500}
+    said = captions.sample(about, 2, 4)
+    assert "in 2 of 4 worlds, by 500 of the 2,469 consumers" in said
+    assert "fewer people and worlds than in the table" in said and "not with that table" in said
+    assert captions.sample({"consumers": 9}, 4, 4) == " Lived in all 4 worlds."
 
 
 def test_a_loss_is_also_a_share_of_the_gain_over_silence(totals):
     (curve,) = frequency(_swept(totals, [_hill(4.0)] * 2, silence=(90.0, 90.0)), ["profit"])
     assert curve.over_silence
     assert curve.estimates[2].mean == pytest.approx(10.0)
-    assert curve.below.of_gain == pytest.approx(0.344)
+    assert curve.below.of_gain == pytest.approx(0.4)
 
 
 @pytest.mark.parametrize(("best", "end"), [(-3.0, 0.0), (20.0, 8.0)])
@@ -53,7 +69,7 @@ def test_a_peak_at_the_end_is_not_interior(totals, best, end):
 
 
 def test_a_side_outside_of_the_levels_tried_is_not_judged(totals):
-    (curve,) = frequency(_swept(totals, [_hill(6.0)] * 2), ["profit"])
+    (curve,) = frequency(_swept(totals, [_hill(20.0)] * 2), ["profit"])
     assert curve.above is None
 
 
@@ -92,6 +108,7 @@ def test_a_prior_that_changes_the_leader_turns_the_ranking(totals):
     assert [row.against["harvest"].interval.mean for row in rows] == [1.5, 3.0, -1.5]
     assert [row.ahead.holds for row in rows] == [2, 2, 2]
     assert list(turns(rows)) == ["creep_pull"]
+    assert "(1 of 3 leads is sure)" in captions.priors(rows)
 
 
 def test_a_prior_that_leaves_the_leader_does_not_turn_the_ranking(totals):

@@ -3,7 +3,7 @@
 import pytest
 
 from regulars.report import text
-from regulars.report.table import DASH, rows
+from regulars.report.table import DASH, html, rows
 
 
 def test_the_table_fits_eighty_columns(run):
@@ -50,3 +50,19 @@ def test_a_tie_holds_in_no_world_and_is_called_one(totals):
     run = totals({"a": {"profit": [5, 1]}, "b": {"profit": [5, 1]}, "c": {"profit": [4, 2]}})
     assert [row.holds for row in rows(run)] == ["tied", "1 of 2", DASH]
     assert "earn the same" in text(run)
+
+
+def test_one_world_is_not_promised_an_interval(make):
+    assert "\N{PLUS-MINUS SIGN}" not in text(make(worlds=1, sweeps=False, consumers=40))
+
+
+def test_there_is_no_column_over_silence_where_silence_was_not_run(run, market):
+    assert "over silence" in text(run) and "over silence" in html(run)
+    assert "over silence" not in text(market) and "over silence" not in html(market)
+
+
+def test_it_is_said_of_how_many_the_shares_are(totals):
+    arm = {"profit": [1], "contacts": [9], "consumers": [300], "reachable_start": [210], "reachable": [200]}
+    said = " ".join(text(totals({"a": arm})).split())
+    assert "of those within reach at the start (210 of 300)" in said
+    assert "Unsubscribes count channels" in said

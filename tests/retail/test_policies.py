@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from regulars.errors import RegularsError, SettingError
-from regulars.retail import policies
+from regulars.retail import explain, policies
 from regulars.retail.contact_rules import ContactRules
 from regulars.retail.decision import take
 from regulars.retail.predicted_verdict import label
@@ -388,6 +388,14 @@ def test_a_broken_file_says_what_is_wrong(tmp_path: Path):
         policies.load(str(file))
     with pytest.raises(SettingError, match="no setting 'categori'"):
         policies.load(f"{file}:Mine", categori=1)
+    with pytest.raises(SettingError, match=r"names no class\. Write .*mine\.py:Mine; it has Mine$"):
+        policies.make(str(file))
+    file.write_text(MINE.replace("Settings = Choice", "Settings = dict"))
+    with pytest.raises(SettingError, match="Make it a frozen dataclass"):
+        policies.load(f"{file}:Mine")
+    file.write_text(MINE.replace("category: int = 3", "category: int"))
+    with pytest.raises(SettingError, match="cannot be made"):
+        policies.load(f"{file}:Mine")
     file.write_text("1 / 0")
     with pytest.raises(RegularsError, match="ZeroDivisionError"):
         policies.load(f"{file}:Mine")
@@ -425,3 +433,35 @@ def test_a_policy_that_fails_is_told_with_its_place(shop, tmp_path, body, said):
     made.policy = policies.load(f"{path}:Mine")
     with pytest.raises(RegularsError, match=said):
         made.decide(2)
+
+
+@pytest.mark.parametrize(
+    ("method", "body", "said"),
+    [
+        ("decide", "np.zeros(2).reshape(5)", "mine.decide fails at .*mine.py, line 6: ValueError"),
+        ("learn", "1 / 0", "mine.learn fails at .*mine.py, line 6: ZeroDivisionError"),
+        ("slots", "1 / 0", "mine.slots fails at .*line 6"),
+        ("slots", "return -1", r"mine.slots\(20\) gave -1; it must give a whole number from 0"),
+        ("slots", "return 0.5", "mine.slots gave 0.5; it must give a whole number from 0"),
+        ("pace", "1 / 0", "mine.pace fails at .*line 6"),
+        ("pace", "return 3", "mine.pace gave 3; it must give ContactRules"),
+        ("candidates", "1 / 0", "mine.candidates fails at .*line 6"),
+        ("state", "1 / 0", "mine.state fails at .*line 6"),
+        ("state", "return []", r"mine.state gave \[\]; it must give a dict"),
+        ("restore", "1 / 0", "mine.restore fails at .*line 6"),
+    ],
+)
+def test_whatever_fails_in_a_policy_is_told_with_its_method_and_place(shop, tmp_path, method, body, said):
+    path = tmp_path / "mine.py"
+    path.write_text(
+        "import numpy as np\nfrom regulars.retail.policies.blast import Blast\nclass Mine(Blast):\n"
+        f"    name = 'mine'\n    def {method}(self, *given):\n        {body}\n",
+        "utf-8",
+    )
+    with pytest.raises(RegularsError, match=said):
+        made = shop(policy=policies.load(f"{path}:Mine"))
+        explain.why(made, 0, 20)
+        for day in range(20, 31):
+            made.decide(day)
+            made.learn(day)
+        made.restore(made.snapshot())

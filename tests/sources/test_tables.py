@@ -87,6 +87,48 @@ def test_the_map_wins_over_what_a_header_suggests(write):
     assert tables.read(path, {"net": "gross"}).lines["net_cents"].sum() == 2700
 
 
+@pytest.mark.parametrize(
+    ("header", "named"),
+    [("day,card,amount,total", "amount, total"), ("day,card,amount,price", "amount, price")],
+)
+def test_of_several_amounts_none_is_guessed(write, header, named):
+    path = write(["2017-01-02,ann,1.20,2.00", "2017-01-30,bob,2.50,5.00"], header=header)
+    with pytest.raises(SettingError, match=rf"{named}\. Say which with --columns net=amount"):
+        tables.read(path)
+    assert tables.read(path, {"net": "amount"}).lines["net_cents"].sum() == 370
+
+
+def test_a_price_beside_quantities_is_no_amount(write):
+    path = write(
+        ["2017-01-02,ann,2.40,2,1.20", "2017-01-30,bob,2.50,1,2.50"],
+        header="day,card,amount,quantity,price",
+    )
+    assert tables.read(path).lines["net_cents"].sum() == 490
+
+
+def test_it_is_told_which_columns_were_guessed(write):
+    told = []
+    path = write(["2017-01-02,ann,1.20", "2017-01-30,bob,2.50"], header="date,Customer,Umsatz")
+    tables.read(path, {"net": "Umsatz"}, note=told.append)
+    assert told == ["Columns of sales.csv: net=Umsatz, date=date, card=Customer (guessed)"]
+
+
+def test_one_point_before_three_digits_is_asked_about_among_semicolons(write):
+    lines = ["2017-01-02;ann;1.037", "2017-01-30;bob;12"]
+    path = write(lines, header="date;card;net")
+    with pytest.raises(BadInput, match=r"'1\.037' .*1037 or 1\.037.*--decimal"):
+        tables.read(path)
+    for decimal, cents in ((",", 104900), (".", 1304)):
+        assert tables.read(path, decimal=decimal).lines["net_cents"].sum() == cents
+    with pytest.raises(SettingError, match="';' is no decimal sign"):
+        tables.read(path, decimal=";")
+    assert tables.read(write([*lines, "2017-01-31;bob;2,50"], header="date;card;net")).lines[
+        "net_cents"
+    ].sum() == (104900 + 250)
+    plain = write([line.replace(";", ",") for line in lines], header="date,card,net")
+    assert tables.read(plain).lines["net_cents"].sum() == 1304
+
+
 def test_everything_that_enriches_a_line_is_used(write):
     header = "date,time,card,sku,net,price,quantity,shop,category,brand,receipt,campaign,coupon,coupon_value"
     panel = tables.read(
@@ -294,8 +336,8 @@ BAD_FILES = {
         UnknownColumn,
         r"'net' is not in sales\.csv; it has date, card, turnover\. .*--columns net=turnover",
     ),
-    "empty": ("sales.csv", "", BadInput, r"sales\.csv: 'an empty file' .*Export"),
-    "header only": ("sales.csv", "date,card,net\n", BadInput, r"sales\.csv: 'a header and no rows' .*Export"),
+    "empty": ("sales.csv", "", BadInput, r"sales\.csv: an empty file\. Export"),
+    "header only": ("sales.csv", "date,card,net\n", BadInput, r"sales\.csv: a header and no rows\. Export"),
     "no header": ("sales.csv", "\n2017-01-01,a,1\n", BadInput, r"sales\.csv: .*line 1"),
     "header twice": (
         "sales.csv",
@@ -310,17 +352,17 @@ BAD_FILES = {
         BadInput,
         r"header.*a comma and a semicolon",
     ),
-    "mixed rows": ("sales.csv", "date;card;net\n2017-01-01,a,1\n", BadInput, r"row 1.*a semicolon.*a comma"),
-    "binary": ("sales.csv", "\x00\x01\x02date", BadInput, r"'not a CSV'.*UTF-8"),
-    "workbook": ("sales.csv", "PK\x03\x04....", BadInput, r"'not a CSV'.*save the sheet as CSV"),
-    "Parquet in disguise": ("sales.csv", "PAR1....", BadInput, r"'not a CSV'.*\.parquet"),
+    "mixed rows": ("sales.csv", "date;card;net\n2017-01-01,a,1\n", BadInput, r"line 2.*a semicolon.*a comma"),
+    "binary": ("sales.csv", "\x00\x01\x02date", BadInput, r"not a CSV\. .*UTF-8"),
+    "workbook": ("sales.csv", "PK\x03\x04....", BadInput, r"not a CSV\. .*save the sheet as CSV"),
+    "Parquet in disguise": ("sales.csv", "PAR1....", BadInput, r"not a CSV\. .*\.parquet"),
     "not Parquet": ("sales.parquet", "date,card,net\n", BadInput, r"sales\.parquet: .*not Parquet"),
-    "suffix": ("sales.xlsx", "x", BadInput, r"sales\.xlsx: '\.xlsx' .*\.csv"),
+    "suffix": ("sales.xlsx", "x", BadInput, r"sales\.xlsx: a file ending in \.xlsx\. .*\.csv"),
     "all bad": (
         "sales.csv",
         "date,card,net\n2017-01-01,a,x\nno,b,1\n",
         BadInput,
-        r"sales\.csv, row 1, net: 'x' .*3\.99.*All 2 rows .*1 bad date, 1 not a number",
+        r"sales\.csv, line 2, net: 'x' .*3\.99.*All 2 rows .*1 bad date, 1 not a number",
     ),
     "one card": (
         "sales.csv",
@@ -363,7 +405,7 @@ def test_a_file_that_cannot_be_used_gets_one_error_with_its_mend(tmp_path, case)
 
 
 def test_a_path_that_is_no_file_is_named(tmp_path):
-    with pytest.raises(BadInput, match=r"sales\.csv: 'no such file' .*Check the path"):
+    with pytest.raises(BadInput, match=r"sales\.csv: no such file\. Check the path"):
         tables.read(tmp_path / "sales.csv")
     with pytest.raises(BadInput, match="a folder"):
         tables.read(tmp_path)

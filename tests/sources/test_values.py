@@ -103,6 +103,8 @@ def test_an_amount_comes_back_to_the_cent_with_point_or_comma(decimals):
         ("(3.50)", -3.5),
         (" 7 ", 7),
         ("-.5", -0.5),
+        ("0,500", 0.5),
+        ("1.234.567", 1234567),
     ],
 )
 def test_money_as_people_write_it(cell, value):

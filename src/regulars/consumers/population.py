@@ -86,6 +86,11 @@ class Population:
     def __len__(self) -> int:
         return len(self.habits.consumer)
 
+    def __repr__(self) -> str:
+        return (
+            f"<Population of {len(self):,} households fitted on {self.about.get('source', 'unknown data')}>"
+        )
+
 
 class Needs(NamedTuple):
     """What changes from day to day on the demand side."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
@@ -111,10 +111,27 @@ def check_pinned(pinned: Mapping[str, float]) -> None:
     for name, value in pinned.items():
         if name not in known:
             priors.quantile(name, 0.5)  # says which is the nearest
+        if not isinstance(value, int | float):
+            raise SettingError(f"the prior {name} is pinned to {value!r}; it must be a number")
         low, high = _range(known[name])
         if not low <= value <= high:
             raise SettingError(
                 f"the prior {name} is pinned to {value:g}; it must be from {low:g} to {high:g}"
+            )
+
+
+def check_ablated(ablated: Iterable[str]) -> None:
+    """Refuse to take out what is no mechanism.
+
+    Raises
+    ------
+    SettingError
+        when a name is unknown; those that there are, are listed.
+    """
+    for name in ablated:
+        if name not in priors.ABLATIONS:
+            raise SettingError(
+                f"{name!r} is no mechanism that can be taken out. Choose from {', '.join(priors.ABLATIONS)}"
             )
 
 

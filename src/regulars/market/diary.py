@@ -103,13 +103,13 @@ class Diary:
         console.print(f"\nThe year: {total}; {same}. Replayed in {self.replay_s:.2f} s.")
 
 
-def replay(folder: Path, household_id: str, arm: str, world: int) -> Diary:
+def replay(folder: Path, household_id: str | None, arm: str, world: int) -> Diary:
     """Live one consumer's year again.
 
     Parameters
     ----------
     folder : of a finished run
-    household_id : as the source names her
+    household_id : as the source names her; None for the first of the run
     arm : name of an arm of that run
     world : from 0
 
@@ -120,7 +120,8 @@ def replay(folder: Path, household_id: str, arm: str, world: int) -> Diary:
     """
     scenario = _scenario_of(folder)
     place = town.build(scenario)
-    found = np.flatnonzero(np.asarray(place.household_id).astype(str) == household_id)
+    ids = np.asarray(place.household_id).astype(str)
+    found = np.flatnonzero(ids == (ids[0] if household_id is None else household_id))
     if not len(found):
         some = ", ".join(str(name) for name in place.household_id[:5])
         raise SettingError(
@@ -132,9 +133,14 @@ def replay(folder: Path, household_id: str, arm: str, world: int) -> Diary:
 def replay_one(scenario: Scenario, place: Town, folder: Path, row: int, arm: str, world: int) -> Diary:
     """The diary of one row of a town that is already laid out."""
     if any(retailer.weeks_of_stock > 0 for retailer in scenario.retailers):
+        retailers = ", ".join(
+            f"{{ name = {json.dumps(retailer.name)}, policy = {json.dumps(retailer.policy)} }}"
+            for retailer in scenario.retailers
+        )
         raise SettingError(
             "a diary cannot be replayed where shelves run out: what was left for her depended on everybody else. "
-            "Run the scenario with weeks_of_stock = 0"
+            "Without weeks_of_stock nothing runs out; simulate a file such as stocked.toml with\n\n"
+            f'name = "stocked"\nmode = "{scenario.mode}"\nretailer = [{retailers}]'
         )
     task = _task_of(scenario, arm, world)
     path = run.arm_file(folder, scenario, place, task)

@@ -19,8 +19,9 @@ from pathlib import Path
 from typing import Any
 
 from regulars.errors import RegularsError, SettingError
-from regulars.market import arms, day, outcome, provenance, shops, town
+from regulars.market import arms, day, outcome, provenance, town
 from regulars.report.results import Results
+from regulars.retail import policies
 from regulars.settings import Scenario
 
 #: Called now and then with the begun tasks, as (name, days lived, days in all), and how many tasks are planned.
@@ -61,9 +62,6 @@ def simulate(
     check(scenario, threads)
     place = place or town.build(scenario)
     work = arms.tasks(scenario)
-    for arm in {task.arm.name: task.arm for task in work}.values():
-        for policy, settings in zip(arm.policies, arm.settings, strict=True):
-            shops.policy_of(policy, settings, place)  # an unknown one is told before anything is lived
     finished: dict[int, outcome.Outcome] = {}
     files: dict[int, Path] = {}
     if folder is not None:
@@ -109,13 +107,16 @@ def check(scenario: Scenario, threads: int = 0) -> None:
     Raises
     ------
     SettingError
-        when a policy of the user's own or a pinned prior cannot be used, two arms would have one name, or ``threads``
-        is negative.
+        when a policy, a pinned prior or a mechanism to take out cannot be used, two arms would have one name, or
+        ``threads`` is negative.
     """
     if threads < 0:
         raise SettingError(f"threads is {threads}; it must be 0, for all cores, or more")
     arms.check_pinned(scenario.priors)
-    arms.tasks(scenario)
+    arms.check_ablated(scenario.ablate)
+    for arm in {task.arm.name: task.arm for task in arms.tasks(scenario)}.values():
+        for policy, settings in zip(arm.policies, arm.settings, strict=True):
+            policies.of(policy, **settings)
 
 
 def _results(

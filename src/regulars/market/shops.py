@@ -26,11 +26,9 @@ BY_POST = 1 << Channel.MAIL
 
 def policy_of(name: str, settings: Mapping[str, Any], place: Town) -> Policy:
     """A policy by its name or as ``path.py:Name``; ``history`` is given what was really sent."""
-    if ":" in name:
-        return policies.load(name, **settings)
     if name == "history":
         settings = {**place.history, **settings}
-    return policies.make(name, **settings)
+    return policies.of(name, **settings)
 
 
 def open_new(place: Town, key: NDArray[np.uint32], index: int, consent_bits: U8) -> Retailer:

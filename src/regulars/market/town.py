@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from regulars import draws, fitting, shelf
 from regulars.consumers.choice import Aisle, aisle_of
 from regulars.consumers.population import Demand, Habits, Population, rows_of
-from regulars.errors import SettingError
+from regulars.errors import RegularsError, SettingError
 from regulars.fitting import fidelity, population_file
 from regulars.fitting.promotion import booklet_reach
 from regulars.market import provenance
@@ -29,7 +29,7 @@ from regulars.market.calendar import Calendar
 from regulars.retail import catalog, policies
 from regulars.retail.catalog import Catalog, CatalogSettings
 from regulars.retail.policies import history
-from regulars.settings import RetailerSettings, Scenario
+from regulars.settings import RetailerSettings, Scenario, check_currency
 from regulars.shelf import Shelf
 from regulars.sources import complete_journey, tables
 from regulars.sources.panel import SCHEMAS, Panel, shelf_from
@@ -104,7 +104,14 @@ def _quiet(text: str) -> None:
     """Says nothing."""
 
 
-def build(scenario: Scenario, *, rejects: Path | None = None, say: Callable[[str], None] = _quiet) -> Town:
+def build(
+    scenario: Scenario,
+    *,
+    rejects: Path | None = None,
+    say: Callable[[str], None] = _quiet,
+    note: Callable[[str], None] = _quiet,
+    shorten: bool = False,
+) -> Town:
     """The town of a scenario: read, fitted (or taken from the cache) and cut or grown to the asked size.
 
     Parameters
@@ -112,6 +119,8 @@ def build(scenario: Scenario, *, rejects: Path | None = None, say: Callable[[str
     scenario : names the source and how many consumers
     rejects : where rows that were left out are listed
     say : told each step that takes long
+    note : told what the user should know of the data
+    shorten : take fewer days than the scenario's where the data cover fewer, see :func:`within`, instead of refusing
     """
     with _compiling():
         panel, goods = read(
@@ -121,12 +130,32 @@ def build(scenario: Scenario, *, rejects: Path | None = None, say: Callable[[str
             date_format=scenario.date_format or None,
             encoding=scenario.encoding or None,
             currency=scenario.currency or None,
+            decimal=scenario.decimal or None,
             rejects=rejects,
             say=say,
+            note=note,
         )
         population, fingerprint = fitted(panel, goods, say)
     say("Laying out the shelf")
+    covered = _calendar(panel, goods).days
+    if shorten and covered < scenario.days:
+        scenario = replace(scenario, days=covered)
+        note(f"{panel.source} covers {covered} days: so many are lived")
+    if scenario.consumers > len(population):
+        note(
+            f"{scenario.consumers:,} consumers: the {len(population):,} fitted households live several times, "
+            "each time with other luck"
+        )
     return settle(scenario, panel, goods, population, fingerprint)
+
+
+def within(scenario: Scenario, place: Town) -> Scenario:
+    """The same scenario, not longer than the town's calendar."""
+    return replace(scenario, days=min(scenario.days, place.calendar.days))
+
+
+def _calendar(panel: Panel, goods: Shelf) -> Calendar:
+    return Calendar(panel.start, goods.price.shape[0], min(panel.days, 365))
 
 
 def settle(scenario: Scenario, panel: Panel, goods: Shelf, population: Population, fingerprint: str) -> Town:
@@ -145,7 +174,7 @@ def settle(scenario: Scenario, panel: Panel, goods: Shelf, population: Populatio
         if scenario.consumers > len(population):
             habits = habits._replace(consumer=np.arange(len(rows), dtype=np.uint32))
     household_id = population.household_id if rows is None else population.household_id[rows]
-    calendar = Calendar(panel.start, goods.price.shape[0], min(panel.days, 365))
+    calendar = _calendar(panel, goods)
     if scenario.days > calendar.days:
         raise SettingError(
             f"{scenario.days} days were asked for, but the prices and offers of {panel.source} cover {calendar.days}; "
@@ -190,19 +219,23 @@ def read(
     date_format: str | None = None,
     encoding: str | None = None,
     currency: str | None = None,
+    decimal: str | None = None,
     rejects: Path | None = None,
     say: Callable[[str], None] = _quiet,
+    note: Callable[[str], None] = _quiet,
 ) -> tuple[Panel, Shelf]:
     """Purchases and shelf of a source: ``complete-journey``, or a path to a CSV or Parquet file."""
     say(f"Reading {source}")
     if source == COMPLETE_JOURNEY:
         if columns:
             raise SettingError("--columns maps the columns of your own file; complete-journey needs none")
-        for option, value in (("--encoding", encoding), ("--currency", currency)):
+        for option, value in (("--encoding", encoding), ("--currency", currency), ("--decimal", decimal)):
             if value:
                 raise SettingError(f"{option} is for a file of your own; complete-journey needs none")
         panel = complete_journey.load(rejects)
         return panel, _kept_shelf(panel)
+    check_currency(currency or "")
+    _refuse_population(Path(source))
     panel = tables.read(
         Path(source),
         dict(columns or {}),
@@ -211,8 +244,21 @@ def read(
         encoding=encoding,
         rejects=rejects,
         currency=currency or "USD",
+        decimal=decimal,
+        note=note,
     )
     return panel, shelf_from(panel)
+
+
+def _refuse_population(path: Path) -> None:
+    try:
+        about = population_file.describe(path)
+    except RegularsError:
+        return
+    raise SettingError(
+        f"{path} is a population that `regulars fit` wrote, not sales. Give the sales that it was fitted on"
+        + (f", {about['source']}" if "source" in about else "")
+    )
 
 
 def _kept_shelf(panel: Panel) -> Shelf:
@@ -238,7 +284,7 @@ def fitted(panel: Panel, goods: Shelf, say: Callable[[str], None] = _quiet) -> t
     with _alone(path):
         if path.is_file():  # another run has fitted it meanwhile
             return population_file.load(path), fingerprint
-        say(f"Fitting {panel.households.height:,} households (once; kept for later runs)")
+        say(f"Fitting {panel.households.height:,} households (kept for later runs)")
         population = fitting.fit(panel, goods)
         say("Checking the fit against the real panel")
         figures = fidelity.quick_check(population, goods, draws.stream(CHECK_SEED))

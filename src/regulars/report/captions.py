@@ -10,8 +10,8 @@ import polars as pl
 from regulars.report.estimates import VERDICTS, Interval, Lived, Player, label, verdict_shares
 from regulars.report.permission import UNSAID, Loss
 from regulars.report.sensitivity import Sensitivity
-from regulars.report.sweeps import Curve, Side, Standing, turns
-from regulars.report.wording import holds, listed, money, percent, rounded, sentence
+from regulars.report.sweeps import Curve, Standing, turns
+from regulars.report.wording import holds, listed, money, percent, rounded, sentence, whole
 
 NAMES = {"profit": "profit", "profit_and_base": "profit and remaining base"}
 
@@ -105,9 +105,9 @@ def frequency(curves: Sequence[Curve]) -> str:
 
 
 def _end(curve: Curve) -> str:
-    if curve.interior:
-        return ""
-    return " (the most tried)" if curve.best == curve.levels[-1] else " (the fewest tried)"
+    end = "the most tried" if curve.best == curve.levels[-1] else "the fewest tried"
+    said = [*([] if curve.interior else [end]), *([] if curve.sure else ["not surely"])]
+    return f" ({', '.join(said)})" if said else ""
 
 
 def _peak(curve: Curve) -> str:
@@ -115,35 +115,50 @@ def _peak(curve: Curve) -> str:
     if curve.flat:
         return sentence(f"{name} earns the same however often it may write")
     worlds = len(curve.best_by_world)
+    sides = _beside(curve)
     if not curve.interior and curve.stops_itself:
         return sentence(
             f"{name} stops by itself: of {curve.best:g} contacts a week allowed it sends {curve.best_sent:.1f}, and "
-            "earns most so"
+            f"earns most so; {sides}"
         )
     if not curve.interior:
         end = "most" if curve.best == curve.levels[-1] else "fewest"
         return sentence(
             f"{name} earns most where the {end} contacts tried are allowed, {curve.best:g} a week "
-            f"({curve.best_sent:.1f} sent), so its best is not known"
+            f"({curve.best_sent:.1f} sent), so its best is not known; {sides}"
         )
     low, high = min(curve.best_by_world.values()), max(curve.best_by_world.values())
     across = f" ({low:g} to {high:g} across worlds)" if low != high else ""
     text = (
-        f"{name} earns most with {curve.best:g} contacts a week allowed{across}, {curve.best_sent:.1f} sent"
+        f"{name} earns most with {curve.best:g} contacts a week allowed{across}, {curve.best_sent:.1f} sent; "
+        f"{sides}"
     )
-    sides = [_lost(side) for side in (curve.below, curve.above) if side]
-    if sides:
-        text += f": {', '.join(sides)}"
     if curve.interior_worlds < worlds:
         text += f"; it peaks between the levels tried {holds(curve.interior_worlds, worlds)}"
     return sentence(text)
 
 
-def _lost(side: Side) -> str:
-    """What a side loses, as a share of the gain over silence where that is known."""
-    if side.of_gain is not None:
-        return f"{side.level:.1f} allowed loses {percent(side.of_gain)} of its gain over silence"
-    return f"{side.level:.1f} allowed loses {percent(side.share or 0.0)} of its profit"
+def _beside(curve: Curve) -> str:
+    """What the levels tried beside the best one lose, of the gain over silence where that is known; how sure that is."""
+    sides = [side for side in (curve.below, curve.above) if side]
+    gain = all(side.of_gain is not None for side in sides)
+    losses = [(side.of_gain if gain else side.share) or 0.0 for side in sides]
+    of = f" of its {'gain over silence' if gain else 'profit'}"
+    said = [
+        f"{side.level:g} allowed loses {percent(loss)}{'' if place else of}"
+        for place, (side, loss) in enumerate(zip(sides, losses, strict=True))
+    ]
+    unsure = [f"{side.level:g}" for side in sides if not side.sure]
+    if not unsure:
+        return listed(said)
+    doubt = (
+        "not surely"
+        if len(sides) == 1
+        else "neither surely"
+        if len(unsure) == 2
+        else f"{unsure[0]} not surely"
+    )
+    return f"{listed(said)}, {doubt}"
 
 
 def curve_words(curves: Sequence[Curve], currency: str) -> str:
@@ -222,7 +237,7 @@ def reachable(weeks: Mapping[Player, Sequence[Interval]], lived: Lived, found: M
     text = f"at the end {_name(lived, best)} still reaches {rounded(weeks[best][-1].mean)} of those it could reach at first"
     if worst != best:
         text += f", {_name(lived, worst)} {rounded(weeks[worst][-1].mean)}"
-        half = found[worst].half if worst in found else None
+        half = found[worst].half_said if worst in found else None
         if half:
             text += f"; half of those whom {_name(lived, worst)} lost were gone by week {half}"
     return sentence(text)
@@ -231,7 +246,7 @@ def reachable(weeks: Mapping[Player, Sequence[Interval]], lived: Lived, found: M
 def reachable_words(weeks: Mapping[Player, Sequence[Interval]], lived: Lived) -> str:
     """Every end of the curves in words."""
     ordered = sorted(weeks, key=lambda player: -weeks[player][-1].mean)
-    parts = [f"{_name(lived, player)} {percent(weeks[player][-1].mean)}" for player in ordered]
+    parts = [f"{_name(lived, player)} {rounded(weeks[player][-1].mean)}" for player in ordered]
     return (
         f"Share of those within reach on day 0 who still are, week by week. At the end: {', '.join(parts)}."
     )
@@ -247,7 +262,7 @@ def lost(found: Mapping[Player, Loss], lived: Lived) -> str:
         loss = found[player]
         reason, share = max(loss.by_reason.items(), key=lambda item: item[1])
         parts.append(
-            f"{_name(lived, player)} lost {rounded(loss.share)} of its customers, "
+            f"{_name(lived, player)} lost {rounded(loss.share)} of those it could reach at first, "
             f"{rounded(share / loss.share)} of them because {because(reason)}"
         )
     return sentence("; ".join(parts))
@@ -269,9 +284,9 @@ def lost_words(found: Mapping[Player, Loss], lived: Lived) -> str:
     """Every bar in words."""
     parts = []
     for player, loss in found.items():
-        why = ", ".join(f"{reason} {percent(share)}" for reason, share in loss.by_reason.items())
-        parts.append(f"{_name(lived, player)} {percent(loss.share)}" + (f" ({why})" if why else ""))
-    return f"Share of customers lost, by reason: {'; '.join(parts)}."
+        why = ", ".join(f"{reason} {rounded(share)}" for reason, share in loss.by_reason.items())
+        parts.append(f"{_name(lived, player)} {rounded(loss.share)}" + (f" ({why})" if why else ""))
+    return f"Share lost of those within reach on day 0, by reason: {'; '.join(parts)}."
 
 
 def priors(standings: Sequence[Standing]) -> str:
@@ -286,18 +301,34 @@ def priors(standings: Sequence[Standing]) -> str:
             texts.append(f"{by}, the leader changes with {listed(list(turned))}")
         else:
             texts.append(f"{by}, {rows[0].leader} leads at every level tried")
+        texts[-1] += f" ({sure_leads(rows)})"
     swept = sorted(
         {row.reference for row in standings} | {policy for row in standings for policy in row.against}
     )
     return sentence(f"among {listed(swept)}: {'; '.join(texts)}")
 
 
-def sample(about: Mapping[str, Any]) -> str:
-    """That a sweep was lived by a part of the town; empty when it was lived by all."""
-    some, whole = about.get("sweep_consumers"), about["consumers"]
-    if not some or some >= whole:
-        return ""
-    return f" Lived by {some:,} of the {whole:,} consumers, the same in each world, and scaled to all."
+def sure_leads(standings: Sequence[Standing]) -> str:
+    """How many of the leads are sure."""
+    sure, of = sum(row.ahead.sure for row in standings), len(standings)
+    if sure in (0, of):
+        return "no lead is sure" if not sure else "every lead is sure"
+    return f"{sure} of {of} leads {'is' if sure == 1 else 'are'} sure"
+
+
+def sample(about: Mapping[str, Any], worlds: int, of: int) -> str:
+    """In how many worlds and by how many consumers a sweep was lived, and what it cannot be compared with."""
+    some, whole = about.get("sweep_consumers") or about["consumers"], about["consumers"]
+    lived = f" Lived {holds(worlds, of)}"
+    if some < whole:
+        lived += f", by {some:,} of the {whole:,} consumers, the same in each world, and scaled to all"
+    if some >= whole and worlds == of:
+        return f"{lived}."
+    others = [*(["people"] if some < whole else []), *(["worlds"] if worlds < of else [])]
+    return (
+        f"{lived}: fewer {listed(others)} than in the table of policies, so compare these figures with each "
+        "other, not with that table."
+    )
 
 
 def prior_words(standings: Sequence[Standing], currency: str) -> str:
@@ -311,9 +342,9 @@ def prior_words(standings: Sequence[Standing], currency: str) -> str:
     return f"{sentence(f'{measure} above {standings[0].reference}')} {'; '.join(dict.fromkeys(parts))}."
 
 
-def moves(table: pl.DataFrame) -> str:
-    """Who lost most customers to whom, and why."""
-    worlds = max(table["world"].n_unique(), 1)
+def moves(table: pl.DataFrame, worlds: int = 0) -> str:
+    """Who lost most customers to whom, and why; ``worlds`` were run, 0: those in the table."""
+    worlds = worlds or max(table["world"].n_unique(), 1)
     table = table.with_columns(pl.col("won_by").fill_null("nobody"), pl.col("reason").fill_null(UNSAID))
     losers = table.group_by("lost_by").len().sort("len", "lost_by", descending=[True, False])
     loser, n = losers.row(0)
@@ -327,7 +358,7 @@ def moves(table: pl.DataFrame) -> str:
         "too early to tell": "and for {} of them it is too early to tell who won them",
     }.get(winner, f"{{}} of them to {winner}")
     return sentence(
-        f"{loser} lost the most customers, {n / worlds:.0f} a world, {went.format(rounded(share))}, "
+        f"{loser} lost the most customers, {whole([n / worlds])[0]:,} a world, {went.format(rounded(share))}, "
         f"most often because {because(reason)}"
     )
 

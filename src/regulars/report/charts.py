@@ -278,7 +278,7 @@ def sensitivity(found: Sensitivity, width: int, currency: str) -> Drawing:
 
 
 def lost(rows: Sequence[tuple[str, str, float]], names: Sequence[str], width: int) -> Drawing:
-    """Share of customers who shut each player out, by reason; ``rows`` are (name, reason, share)."""
+    """Share of those within reach on day 0 who shut each player out, by reason; ``rows`` are (name, reason, share)."""
     import altair as alt
 
     reasons = list(dict.fromkeys(reason for _, reason, _ in rows))
@@ -290,7 +290,7 @@ def lost(rows: Sequence[tuple[str, str, float]], names: Sequence[str], width: in
         {"name": name, "share": sum(share for who, _, share in rows if who == name)} for name in names
     ]
     for row in sums:
-        row["said"] = f"{row['share']:.1%}"
+        row["said"] = rounded(row["share"])
     longest = max(row["share"] for row in sums) or 1.0
     y = alt.Y(
         "name:N", sort=list(names), title=None, axis=alt.Axis(ticks=False, domain=False, labelPadding=8)
@@ -299,7 +299,7 @@ def lost(rows: Sequence[tuple[str, str, float]], names: Sequence[str], width: in
         "share:Q",
         title=None,
         stack="zero",
-        scale=alt.Scale(domain=[0, longest * 1.16], nice=False),
+        scale=alt.Scale(domain=[0, longest * (1.16 if width > NARROW else 1.25)], nice=False),
         axis=alt.Axis(format="%", tickCount=4, domain=False, ticks=False),
     )
     bars = (
@@ -327,7 +327,7 @@ def lost_weeks(
     most: float,
     width: int = SMALL,
 ) -> Drawing:
-    """Share of customers lost in each block of four weeks, by reason; ``rows`` are (block, reason, share)."""
+    """Share of those within reach on day 0 lost in each four weeks; ``rows`` are (block, reason, share)."""
     import altair as alt
 
     values = []

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Protocol
 
 import polars as pl
@@ -16,6 +16,10 @@ MONEY = ("profit", "revenue", "margin", "coupon_cost", "contact_cost", "base_val
 VERDICTS = ("compelling", "creepy", "annoying", "ignored")
 #: Metrics that are made here from those of the run.
 DERIVED = ("profit_and_base", "contacts_per_week", "reachable_share", "shut_out_share")
+#: Metrics that may be below zero; all others are counts, costs or shares.
+_SIGNED = ("profit", "margin", "base_value", "profit_and_base")
+#: Metrics between 0 and 1.
+_SHARES = ("reachable_share", "shut_out_share", "trust", "regulars")
 
 #: Two-sided 95% quantiles of Student's t for 1 to 30 degrees of freedom (any printed table).
 _T95 = (
@@ -142,9 +146,9 @@ class Lived:
     """What every player of one group reached in every world, by metric.
 
     Values that are missing or not finite are left out; ``gaps`` names them. The metrics in ``DERIVED`` are
-    made from the run's own: ``profit_and_base`` is profit plus base_value, ``contacts_per_week`` is per
-    consumer; the share within reach is of those who were on day 0 (``reachable_start``), when the run tells, and other
-    shares are of all consumers.
+    made from the run's own: ``profit_and_base`` is profit plus base_value; ``contacts_per_week`` and the shares of
+    those within reach and of those who shut it out are of the customers within reach on day 0
+    (``reachable_start``), of all consumers where the run does not tell these.
 
     Parameters
     ----------
@@ -166,22 +170,24 @@ class Lived:
                 self._values.setdefault((player, metric), {})[world] = value
         self.players = self._ranked(dict.fromkeys(player for player, _ in self._values))
 
-    def _whole(self, player: Player, metric: str) -> dict[int, float]:
-        """What a share is of: those within reach on day 0 for ``reachable_share``, else all consumers."""
-        at_first = self.of(player, "reachable_start") if metric == "reachable_share" else {}
-        return at_first or self.of(player, "consumers")
+    @property
+    def worlds(self) -> int:
+        """In how many worlds the player with most of them was lived."""
+        return max((len(self.of(player, "profit")) for player in self.players), default=0)
+
+    def at_first(self, player: Player) -> dict[int, float]:
+        """World to customers within reach on day 0; all consumers where the run does not tell these."""
+        return self.of(player, "reachable_start") or self.of(player, "consumers")
 
     def of(self, player: Player, metric: str) -> dict[int, float]:
         """World to value; empty when the run does not give the metric."""
         if metric == "profit_and_base":
             return _joined(lambda a, b: a + b, self.of(player, "profit"), self.of(player, "base_value"))
         if metric == "contacts_per_week":
-            each = _joined(_ratio, self.of(player, "contacts"), self.of(player, "consumers"))
+            each = _joined(_ratio, self.of(player, "contacts"), self.at_first(player))
             return {world: value / self.weeks for world, value in each.items()}
         if metric in DERIVED:
-            return _joined(
-                _ratio, self.of(player, metric.removesuffix("_share")), self._whole(player, metric)
-            )
+            return _joined(_ratio, self.of(player, metric.removesuffix("_share")), self.at_first(player))
         return self._values.get((player, metric), {})
 
     def metrics(self) -> list[str]:
@@ -189,9 +195,14 @@ class Lived:
         return [*dict.fromkeys(metric for _, metric in self._values), *DERIVED]
 
     def estimate(self, player: Player, metric: str) -> Interval | None:
-        """Mean and interval of one metric; None when the run does not give it."""
+        """Mean and interval of one metric, cut at what it can be; None when the run does not give it."""
         values = self.of(player, metric)
-        return interval(values.values()) if values else None
+        if not values:
+            return None
+        found = interval(values.values())
+        least = -math.inf if metric in _SIGNED else min(0.0, found.mean)
+        most = max(1.0, found.mean) if metric in _SHARES else math.inf
+        return replace(found, low=max(found.low, least), high=min(found.high, most))
 
     def mean(self, player: Player, metric: str) -> float:
         """Mean of one metric over worlds, 0 when the run does not give it."""

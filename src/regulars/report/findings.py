@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from regulars.report import wording
+from regulars.report import captions, wording
 from regulars.report.estimates import Difference, Lived, Player, Run, label
 from regulars.report.sensitivity import sensitivity
 from regulars.report.sweeps import REFERENCE, Standing, frequency, is_number, priors, turns
 
+#: Who keeps more customers is asked only of policies that send at least this part of what the other sends.
+COMPARABLE = 0.2
 #: Fewer worlds than this and an interval is mostly the width of Student's t.
 FEW_WORLDS = 4
 
@@ -60,8 +62,9 @@ def _title(run: Run, lived: Lived, first: Player, worth: Player) -> str:
         return earns
     if worth != first:
         return f"{earns}; {label(worth, lived.players)} leads once the customers who remain are counted"
-    senders = lived.by("reachable_share", lived.senders())
-    if len(senders) > 1 and senders[0] == first:
+    peers = lived.by("reachable_share", _peers(lived, first))
+    kept = [lived.mean(peer, "reachable_share") for peer in peers]
+    if len(peers) > 1 and peers[0] == first and kept[0] > kept[1]:
         return f"{earns} and keeps the most customers" if sure else f"{earns}; it keeps the most customers"
     return f"{earns}; it still leads once the customers who remain are counted"
 
@@ -137,9 +140,23 @@ def _prior_warnings(run: Run) -> list[str]:
             sentence = f"the ranking of {names} turns with {prior}: {leaders}"
             found.setdefault((prior, sentence), []).append(_measure(run, metric))
     lived = max((row.ahead.interval.worlds for row in swept), default=0)
-    few = f", in the {lived} worlds swept" if 1 < lived < _worlds(Lived(run)) else ""
+    few = f", in the {lived} worlds swept" if 1 < lived < Lived(run).worlds else ""
     turned = [f"{sentence} (by {wording.listed(by)}{few})" for (_, sentence), by in found.items()]
-    return turned + _drawn_warnings(run)
+    return turned + _unsure_warnings(run, swept, lived) + _drawn_warnings(run)
+
+
+def _unsure_warnings(run: Run, swept: Sequence[Standing], worlds: int) -> list[str]:
+    """That leads at the levels of the swept priors are not sure; one world is warned of elsewhere."""
+    said: dict[str, list[str]] = {}
+    for metric in dict.fromkeys(row.metric for row in swept):
+        rows = [row for row in swept if row.metric == metric]
+        if worlds > 1 and not all(row.ahead.sure for row in rows):
+            said.setdefault(captions.sure_leads(rows), []).append(_measure(run, metric))
+    return [
+        f"at the levels tried of the priors that no data can tell, {leads} by {wording.listed(by)}: "
+        f"they were swept in {worlds} worlds"
+        for leads, by in said.items()
+    ]
 
 
 def _drawn_warnings(run: Run) -> list[str]:
@@ -159,8 +176,10 @@ def _drawn_warnings(run: Run) -> list[str]:
     return found
 
 
-def _worlds(lived: Lived) -> int:
-    return max((len(lived.of(player, "profit")) for player in lived.players), default=0)
+def _peers(lived: Lived, player: Player) -> list[Player]:
+    """The policies that send at least a fifth as much as this one (itself too): who hardly writes loses nobody."""
+    least = COMPARABLE * lived.mean(player, "contacts_per_week")
+    return [other for other in lived.senders() if lived.mean(other, "contacts_per_week") >= least]
 
 
 def _at(rows: Sequence[Standing]) -> str:
@@ -187,14 +206,15 @@ def _frequency_warnings(run: Run) -> list[str]:
 
 
 def _permission_warnings(lived: Lived) -> list[str]:
+    """That a policy which sends at least a fifth as much as the default one surely keeps more customers."""
     default = _default(lived)
-    ordered = lived.by("reachable_share", lived.senders())
+    ordered = lived.by("reachable_share", _peers(lived, default) if default else [])
     if default is None or default not in ordered or ordered[0] == default:
         return []
     gap = lived.difference(ordered[0], default, "reachable_share")
     if gap is None or not gap.sure:
         return []
-    best, mine = (wording.percent(lived.mean(each, "reachable_share")) for each in (ordered[0], default))
+    best, mine = (wording.rounded(lived.mean(each, "reachable_share")) for each in (ordered[0], default))
     return [
         f"{label(default, lived.players)} does not keep the most customers within reach: "
         f"{label(ordered[0], lived.players)} keeps {best}, {label(default, lived.players)} {mine}"
@@ -204,7 +224,7 @@ def _permission_warnings(lived: Lived) -> list[str]:
 def _data_warnings(run: Run, lived: Lived) -> list[str]:
     found = []
     counts = {player: len(lived.of(player, "profit")) for player in lived.players}
-    most = _worlds(lived)
+    most = lived.worlds
     if most == 1:
         found.append("only one world was run, so no interval can be given and nothing here is sure")
     elif most < FEW_WORLDS:
@@ -220,7 +240,7 @@ def _data_warnings(run: Run, lived: Lived) -> list[str]:
         player, metric, world = lived.gaps[0]
         found.append(
             f"{len(lived.gaps)} figures are missing or not finite and were left out, the first one "
-            f"{metric} of {player.arm} in world {world}"
+            f"{metric} of {player.arm} in world {world + 1}"
         )
     return found
 
@@ -274,22 +294,26 @@ class _Spoken:
     def permission(self) -> list[str]:
         """Who keeps its customers within reach, and who burns permission."""
         lived = self.lived
-        kept = lived.by("reachable_share", lived.senders())
-        burnt = lived.by("shut_out_share", lived.senders())
+        senders = lived.senders()
+        busiest = max(senders, key=lambda player: lived.mean(player, "contacts_per_week"), default=None)
+        peers = _peers(lived, busiest) if busiest else []
+        kept, burnt = lived.by("reachable_share", peers), lived.by("shut_out_share", senders)
         if not kept or not burnt:
             return []
         keeper, burner = kept[0], burnt[0]
-        keeps = f"{label(keeper, lived.players)} keeps {self._share(keeper, 'reachable_share')} within reach"
+        share = self._share(keeper, "reachable_share")
+        keeps = f"{label(keeper, lived.players)} keeps {share} of those it could reach at first"
         if lived.mean(burner, "shut_out_share") <= 0:
             return [f"{keeps}; no policy was shut out by anyone"]
         if burner == keeper:
             return [f"{keeps} and is shut out by {self._share(burner, 'shut_out_share')}"]
         lost = self._share(burner, "shut_out_share")
         burns = f"{label(burner, lived.players)} burns the most permission"
-        return [f"of the policies that write, {keeps}; {burns}: {lost} of its customers shut it out for good"]
+        who = "write" if len(peers) == len(senders) else "write more than now and then"
+        return [f"of the policies that {who}, {keeps}; {burns}: {lost} of them shut it out for good"]
 
     def _share(self, player: Player, metric: str) -> str:
-        return wording.percent(self.lived.mean(player, metric))
+        return wording.rounded(self.lived.mean(player, metric))
 
 
 def _names(lived: Lived, player: Player, metric: str) -> str:

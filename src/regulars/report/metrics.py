@@ -2,28 +2,33 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import asdict
 from typing import Any
+
+import polars as pl
 
 from regulars.report.estimates import (
     Difference,
     Interval,
     Lived,
     Player,
-    Run,
     label,
     pairs,
     verdict_shares,
 )
 from regulars.report.findings import headline, warnings
+from regulars.report.results import Results
 from regulars.report.sweeps import Curve, Side, Standing, frequency, priors
 
 
-def summary(run: Run) -> dict[str, Any]:
+def summary(run: Results) -> dict[str, Any]:
     """All figures of a run in plain JSON types, without NaN: what ``regulars simulate --json`` prints.
 
     ``{scenario, seed, days, consumers, worlds, state_hash, wall_s, ns_per_consumer_day, currency, arms,
-    pairs, frequency, priors, headline, warnings}``. Every estimate is ``{mean, low, high}``, every difference
-    has ``share``, ``holds``, ``worlds`` and ``sure`` too; what cannot be given is null.
+    pairs, frequency, priors, moves, headline, warnings}``. Every estimate is ``{mean, low, high}``, every
+    difference has ``share``, ``holds``, ``worlds`` and ``sure`` too; what cannot be given is null, so with one world
+    low and high are. Figures have six digits or two decimals, whichever is finer.
     """
     lived = Lived(run)
     about = run.about
@@ -37,7 +42,7 @@ def summary(run: Run) -> dict[str, Any]:
         "wall_s",
         "ns_per_consumer_day",
     )
-    return {
+    found = {
         **{name: about.get(name) for name in (*stated, "currency")},
         "arms": [_arm(lived, player) for player in lived.players],
         "pairs": [
@@ -51,9 +56,41 @@ def summary(run: Run) -> dict[str, Any]:
         ],
         "frequency": {"curves": [_curve(curve) for curve in frequency(run)]},
         "priors": [_standing(standing) for standing in priors(run)],
+        "moves": _moves(run.moves),
         "headline": headline(run).title,
         "warnings": warnings(run),
     }
+    return {name: _short(value) for name, value in found.items()}
+
+
+def _short(value: Any) -> Any:
+    """The value with every float in six digits or two decimals, whichever is finer."""
+    if isinstance(value, dict):
+        return {name: each if name == "verdicts" else _short(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [_short(each) for each in value]
+    if not isinstance(value, float) or not value:
+        return value
+    return round(value, max(2, 5 - math.floor(math.log10(abs(value)))))
+
+
+def _verdicts(shares: dict[str, float]) -> dict[str, float]:
+    """Shares of the four verdicts in six decimals; added up in their order they make 1 exactly."""
+    *judged, ignored = shares
+    millionths = {verdict: int(shares[verdict] * 1e6 + 1e-3) for verdict in judged}
+    found = {verdict: n / 1e6 for verdict, n in millionths.items()}
+    rest, exact = (1e6 - sum(millionths.values())) / 1e6, 1.0 - sum(found.values())
+    return {**found, ignored: rest if sum(found.values()) + rest == 1.0 else exact}
+
+
+def _moves(moves: pl.DataFrame) -> list[dict[str, Any]]:
+    """How many consumers, over all worlds, shut out whom, where to and why; nothing unless retailers compete."""
+    named = {"from": "lost_by", "to": "won_by", "reason": "reason"}
+    counted = moves.group_by(list(named.values())).len("count")
+    order = ["count", *named.values()]
+    return (
+        counted.sort(order, descending=[True, False, False, False]).select(**named, count="count").to_dicts()
+    )
 
 
 def _arm(lived: Lived, player: Player) -> dict[str, Any]:
@@ -64,7 +101,7 @@ def _arm(lived: Lived, player: Player) -> dict[str, Any]:
         "arm": player.arm,
         "retailer": player.retailer,
         "worlds": len(lived.of(player, "profit")),
-        "verdicts": verdict_shares(lived, player),
+        "verdicts": _verdicts(verdict_shares(lived, player)),
         **{metric: _interval(lived.estimate(player, metric)) for metric in lived.metrics()},
         "lift": _difference(lift) if lift else None,
         "lift_with_base": _difference(worth) if worth else None,
@@ -72,16 +109,20 @@ def _arm(lived: Lived, player: Player) -> dict[str, Any]:
     }
 
 
-def _interval(estimate: Interval | None) -> dict[str, float] | None:
-    return {"mean": estimate.mean, "low": estimate.low, "high": estimate.high} if estimate else None
+def _interval(estimate: Interval | None) -> dict[str, float | None] | None:
+    if estimate is None:
+        return None
+    known = estimate.worlds > 1
+    return {
+        "mean": estimate.mean,
+        "low": estimate.low if known else None,
+        "high": estimate.high if known else None,
+    }
 
 
 def _difference(gap: Difference) -> dict[str, Any]:
-    spread = gap.interval
-    return {
-        **{"mean": spread.mean, "low": spread.low, "high": spread.high},
-        **{"share": gap.share, "holds": gap.holds, "worlds": spread.worlds, "sure": gap.sure},
-    }
+    told = {"share": gap.share, "holds": gap.holds, "worlds": gap.interval.worlds, "sure": gap.sure}
+    return {**(_interval(gap.interval) or {}), **told}
 
 
 def _curve(curve: Curve) -> dict[str, Any]:
@@ -106,8 +147,8 @@ def _curve(curve: Curve) -> dict[str, Any]:
     }
 
 
-def _side(side: Side | None) -> dict[str, float | None] | None:
-    return {"level": side.level, "share": side.share, "of_gain": side.of_gain} if side else None
+def _side(side: Side | None) -> dict[str, Any] | None:
+    return asdict(side) if side else None
 
 
 def _standing(row: Standing) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import calendar
 import datetime
 import os
+import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -122,10 +123,18 @@ def render(results: Results) -> str:
         undefined=jinja2.StrictUndefined,
     )
     environment.filters["count"] = wording.count
+    environment.finalize = _unbroken
     # The charts are our own and tested: checking each against the schema again would double the time.
     with schemapi.debug_mode(False):
         context = _context(results)
     return environment.get_template("report.html.j2").render(**context)
+
+
+def _unbroken(value: Any) -> Any:
+    """Words with every sign tied to its amount, so that no line ends between them; drawings stay as they are."""
+    if not isinstance(value, str) or hasattr(value, "__html__"):
+        return value
+    return re.sub(rf"([{wording.MINUS}+\N{{PLUS-MINUS SIGN}}])(?=\S)", "\\1\N{WORD JOINER}", value)
 
 
 def _context(results: Results) -> dict[str, Any]:
@@ -138,9 +147,11 @@ def _context(results: Results) -> dict[str, Any]:
         "answer": headline(results),
         "warnings": warnings(results),
         "rows": table.rows(results),
-        "worlds": max((len(lived.of(player, "profit")) for player in lived.players), default=0),
+        "worlds": lived.worlds,
         "compete": len({player.retailer for player in lived.players}) > 1,
         "lifted": any(lived.lift(player) for player in lived.players),
+        "reached": table.reached(lived),
+        "unsubscribes": table.UNSUBSCRIBES,
         "about": about,
         "policies": about.get("policies") or {},
         "colours": colours.policies([*(p.policy for p in lived.players), *chosen]),
@@ -202,18 +213,23 @@ def _frequency(results: Results, currency: str) -> Figure | None:
         panels.append(Panel(captions.curve_words(chosen, currency), **drawn, title=f"{title}{above}"))
     if not panels:
         return None
-    return Figure(captions.frequency(curves) + captions.sample(results.about), tuple(panels))
+    worlds = max(len(curve.best_by_world) for curve in curves)
+    return Figure(captions.frequency(curves) + _sample(results, worlds), tuple(panels))
+
+
+def _sample(results: Results, worlds: int) -> str:
+    return captions.sample(results.about, worlds, Lived(results).worlds)
 
 
 def _sent(results: Results) -> dict[str, Any]:
-    """Contacts made per customer and week at each level allowed: the levels, and a row for each policy."""
+    """Contacts made per customer and week: the policies, and for each level allowed what each of them sent."""
     curves = sweeps.frequency(results, ["profit"])
-    levels = sorted({level for curve in curves for level in curve.levels})
-    rows = []
-    for curve in curves:
-        made = dict(zip(curve.levels, curve.sent, strict=True))
-        rows.append((curve.policy, [f"{made[level]:.1f}" if level in made else "" for level in levels]))
-    return {"levels": [f"{level:g}" for level in levels], "rows": rows}
+    sent = [dict(zip(curve.levels, curve.sent, strict=True)) for curve in curves]
+    levels = sorted({level for made in sent for level in made})
+    rows = [
+        (f"{level:g}", [f"{made[level]:.1f}" if level in made else "" for made in sent]) for level in levels
+    ]
+    return {"policies": [curve.policy for curve in curves], "rows": rows}
 
 
 def _weekly(results: Results, player: Player) -> pl.DataFrame:
@@ -234,7 +250,7 @@ def _judged(results: Results, lived: Lived) -> Figure | None:
                 charts.svg(charts.verdict_weeks(weekly), f"verdict-{place}"),
                 title=label(player, lived.players),
                 policy=player.policy,
-                note=f"{rate:.2g} a week each, {wording.rounded(share)} compelling",
+                note=f"{rate:.2f} a week each, {wording.rounded(share)} compelling",
             )
         )
     if not panels:
@@ -278,17 +294,20 @@ def _lost(
     panels = []
     for place, player in enumerate(ordered):
         rows = [(block, reason, share) for (block, reason), share in sorted(found[player].by_block.items())]
-        half = found[player].half
+        said, half = f"{wording.rounded(found[player].share)} lost", found[player].half_said
+        said += f", half by week {half}" if half else ""
         panels.append(
             Panel(
-                f"{names[player]}: share of customers lost every four weeks; half of them by week {half}.",
+                f"{names[player]}: share lost every four weeks of those within reach on day 0; {said}.",
                 charts.svg(charts.lost_weeks(rows, why, weeks, most), f"when-{place}"),
                 title=names[player],
                 policy=player.policy,
-                note=f"{wording.rounded(found[player].share)} lost, half by week {half}",
+                note=said,
             )
         )
-    return whole, Figure("Lost every four weeks, as a share of all customers", tuple(panels), small=True)
+    return whole, Figure(
+        "Lost every four weeks, as a share of those within reach on day 0", tuple(panels), small=True
+    )
 
 
 def _block(loss: permission.Loss, block: int) -> dict[str, float]:
@@ -313,8 +332,9 @@ def _priors(results: Results, currency: str) -> Figure | None:
         title = f"{title}: {who} above {chosen[0].reference}"
         panels.append(Panel(captions.prior_words(chosen, currency), **drawn, title=title))
     rivals = list(dict.fromkeys(policy for standing in standings for policy in standing.against))
+    worlds = max(standing.ahead.interval.worlds for standing in standings)
     return Figure(
-        captions.priors(standings) + captions.sample(results.about),
+        captions.priors(standings) + _sample(results, worlds),
         tuple(panels),
         legend=colours.policies(rivals) if len(rivals) > 1 else {},
         reference=standings[0].reference,
@@ -346,42 +366,43 @@ def _moves(results: Results) -> dict[str, Any] | None:
         return None
     nobody = "nobody"
     named = table_.with_columns(pl.col("won_by").fill_null(nobody), pl.col("reason").fill_null("unsaid"))
-    first = named.filter(pl.col("world") == named["world"].min()).sort("day", maintain_order=True)
+    world = named["world"].sort()[0]
+    first = named.filter(pl.col("world") == world).sort("day", maintain_order=True)
     start = _start(results.about)
     retailers = list(results.totals["retailer"].unique())
+    worlds = Lived(results).worlds
     by_arm = named.partition_by("arm", as_dict=True)
-    matrices = [_matrix(part, str(arm), retailers) for (arm,), part in by_arm.items()]
+    matrices = [_matrix(part, str(arm), retailers, worlds) for (arm,), part in by_arm.items()]
     return {
-        "says": captions.moves(table_),
+        "says": captions.moves(table_, worlds),
         "matrices": matrices,
         "first": [
-            (_date(start, day), consumer, lost_by, won_by, reason)
-            for consumer, day, lost_by, won_by, reason in first.select(
-                "consumer", "day", "lost_by", "won_by", "reason"
+            (_date(start, day), household, lost_by, won_by, reason)
+            for household, day, lost_by, won_by, reason in first.select(
+                "household_id", "day", "lost_by", "won_by", "reason"
             )
             .head(FIRST_MOVES)
             .iter_rows()
         ],
+        "world": world + 1,
         "more": max(first.height - FIRST_MOVES, 0),
     }
 
 
-def _matrix(moves: pl.DataFrame, arm: str, retailers: Sequence[str]) -> Matrix:
-    worlds = max(moves["world"].n_unique(), 1)
+def _matrix(moves: pl.DataFrame, arm: str, retailers: Sequence[str], worlds: int) -> Matrix:
     counts = {(a, b): n / worlds for a, b, n in moves.group_by("lost_by", "won_by").len().iter_rows()}
     names = sorted({*retailers, *(loser for loser, _ in counts)})
     winners = [*names, *sorted({winner for _, winner in counts} - set(names))]
     most = max(counts.values())
     rows = []
     for loser in names:
+        means = [counts.get((loser, winner), 0.0) for winner in winners]
+        whole = wording.whole(means)
         cells = [
-            (
-                "" if loser == winner else f"{counts.get((loser, winner), 0.0):.0f}",
-                counts.get((loser, winner), 0.0) / most,
-            )
-            for winner in winners
+            ("" if loser == winner else f"{n:,}", mean / most)
+            for winner, n, mean in zip(winners, whole, means, strict=True)
         ]
-        rows.append((loser, tuple(cells), f"{sum(n for (a, _), n in counts.items() if a == loser):.0f}"))
+        rows.append((loser, tuple(cells), f"{sum(whole):,}"))
     return Matrix(arm, tuple(winners), tuple(rows))
 
 
@@ -505,8 +526,8 @@ def _facts(about: Mapping[str, Any]) -> list[tuple[str, str]]:
             "Time taken",
             f"{wall:.1f} s on {about.get('threads') or '?'} threads" if wall is not None else None,
         ),
-        ("Speed", f"{speed:,.0f} ns a consumer and day" if speed is not None else None),
         ("Versions", ", ".join(f"{name} {version}" for name, version in versions.items())),
         ("Rows left out", "; ".join(f"{n:,} {kind}" for kind, n in rejects.items()) or "none"),
+        ("Speed", f"{speed:,.0f} ns a consumer and day" if speed is not None else None),
     ]
     return [(name, str(value)) for name, value in facts if value not in (None, "")]

@@ -12,20 +12,29 @@ from regulars.report.results import Results
 
 #: Said of a shut-out that names no reason.
 UNSAID = "unsaid"
+#: When half of the lost were gone is not worth saying of fewer than these, all worlds together.
+FEW_LOST = 10
 
 
 @dataclass(frozen=True)
 class Loss:
-    """Share of a player's customers who shut it out, all worlds together.
+    """Share of the customers within reach on day 0 who shut a player out, the mean over worlds.
 
     ``by_reason`` is over the run; ``by_block`` has ``(block, reason) -> share`` for blocks of a given length;
-    ``half`` is the week by which half of the lost were lost, None when nobody was.
+    ``half`` is the week by which half of the lost were lost, None when nobody was; ``count`` is how many were
+    lost in all worlds together.
     """
 
     share: float
     by_reason: Mapping[str, float]
     by_block: Mapping[tuple[int, str], float]
     half: int | None
+    count: int = 0
+
+    @property
+    def half_said(self) -> int | None:
+        """``half``, where enough were lost to speak of it."""
+        return self.half if self.count >= FEW_LOST else None
 
 
 def reachable_weeks(results: Results, lived: Lived) -> dict[Player, list[Interval]]:
@@ -35,11 +44,7 @@ def reachable_weeks(results: Results, lived: Lived) -> dict[Player, list[Interva
         "week"
     )
     columns: dict[tuple[str, str], dict[int, list[float]]] = {}
-    consumers = {
-        player: lived.of(player, "reachable_start") or lived.of(player, "consumers")
-        for player in lived.players
-    }
-    whole = {(p.arm, p.retailer, world): n for p, worlds in consumers.items() for world, n in worlds.items()}
+    whole = {(p.arm, p.retailer, w): n for p in lived.players for w, n in lived.at_first(p).items()}
     for world, arm, retailer, week, value in levels.select(
         "world", "arm", "retailer", "week", "value"
     ).iter_rows():
@@ -56,15 +61,15 @@ def reachable_weeks(results: Results, lived: Lived) -> dict[Player, list[Interva
 def losses(results: Results, lived: Lived, block_days: int = 28) -> dict[Player, Loss]:
     """Who was lost, when and why, for every player with consumers in the run."""
     keys = ["arm", "retailer"]
-    sizes = {(arm, retailer): n for arm, retailer, n in results.consumers.group_by(keys).len().iter_rows()}
+    there = set(results.consumers.select(keys).unique().iter_rows())
     lost = results.consumers.filter(pl.col("shut_out_day") >= 0).with_columns(
         block=pl.col("shut_out_day") // block_days, reason=pl.col("shut_out_reason").fill_null(UNSAID)
     )
-    counts: dict[tuple[str, str], dict[tuple[int, str], int]] = {}
-    for arm, retailer, block, reason, n in (
-        lost.group_by(*keys, "block", "reason").len().sort(pl.all()).iter_rows()
+    counts: dict[tuple[str, str], dict[tuple[int, str], dict[int, int]]] = {}
+    for arm, retailer, block, reason, world, n in (
+        lost.group_by(*keys, "block", "reason", "world").len().sort(pl.all()).iter_rows()
     ):
-        counts.setdefault((arm, retailer), {})[block, reason] = n
+        counts.setdefault((arm, retailer), {}).setdefault((block, reason), {})[world] = n
     halves = {
         (arm, retailer): int(day // 7) + 1
         for arm, retailer, day in lost.group_by(keys).agg(pl.col("shut_out_day").median()).iter_rows()
@@ -72,13 +77,19 @@ def losses(results: Results, lived: Lived, block_days: int = 28) -> dict[Player,
     found = {}
     for player in lived.players:
         key = (player.arm, player.retailer)
-        if key not in sizes:
+        whole = {world: n for world, n in lived.at_first(player).items() if n}
+        if key not in there or not whole:
             continue
-        blocks = {at: n / sizes[key] for at, n in counts.get(key, {}).items()}
+        mine = counts.get(key, {})
+        blocks = {
+            at: sum(n / whole[world] for world, n in each.items() if world in whole) / len(whole)
+            for at, each in mine.items()
+        }
         by_reason: dict[str, float] = {}
         for (_, reason), share in blocks.items():
             by_reason[reason] = by_reason.get(reason, 0.0) + share
-        found[player] = Loss(sum(blocks.values()), by_reason, blocks, halves.get(key))
+        count = sum(sum(each.values()) for each in mine.values())
+        found[player] = Loss(sum(blocks.values()), by_reason, blocks, halves.get(key), count)
     return found
 
 

@@ -18,6 +18,10 @@ class Progress:
     def say(self, text: str) -> None:
         """Name the step that begins."""
 
+    def note(self, text: str) -> None:
+        """Tell the user something that stays, on standard error; quiet and JSON runs do, too."""
+        print(text, file=sys.stderr, flush=True)
+
     def tell(self, begun: list[Begun], planned: int) -> None:
         """Show how far each begun task is, of ``planned`` in all."""
 
@@ -34,7 +38,7 @@ class _Lines(Progress):
         self._at_first: float | None = None
 
     def say(self, text: str) -> None:
-        print(text, file=sys.stderr, flush=True)
+        self.note(text)
 
     def tell(self, begun: list[Begun], planned: int) -> None:
         now = time.monotonic()
@@ -57,6 +61,21 @@ def _left(spent_s: float, lived: float, ahead: float) -> list[str]:
     return [f"about {left_s / 60:.0f} min left" if left_s >= 90 else f"about {left_s:.0f} s left"]
 
 
+def _clock(seconds: float) -> str:
+    """Such as "20 s", "3:27" and "1:03:27".
+
+    Examples
+    --------
+    >>> [_clock(seconds) for seconds in (20.4, 207, 3807)]
+    ['20 s', '3:27', '1:03:27']
+    """
+    whole = int(seconds)
+    hours, minutes = whole // 3600, whole // 60 % 60
+    if hours:
+        return f"{hours}:{minutes:02d}:{whole % 60:02d}"
+    return f"{minutes}:{whole % 60:02d}" if minutes else f"{whole} s"
+
+
 class _Bar(Progress):
     def __init__(self, bar: Any) -> None:
         self._bar = bar
@@ -67,6 +86,9 @@ class _Bar(Progress):
     def say(self, text: str) -> None:
         self._bar.reset(self._task, description=text, total=None, detail="")
         self._living = False
+
+    def note(self, text: str) -> None:
+        self._bar.console.print(text, highlight=False, markup=False, soft_wrap=True)
 
     def tell(self, begun: list[Begun], planned: int) -> None:
         if not self._living:
@@ -87,8 +109,24 @@ def live_progress(shown: bool) -> Iterator[Progress]:
         yield Progress()
         return
     from rich.console import Console
-    from rich.progress import BarColumn, SpinnerColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, ProgressColumn, SpinnerColumn, Task, TextColumn
     from rich.progress import Progress as RichProgress
+    from rich.table import Column
+    from rich.text import Text
+
+    class Clock(ProgressColumn):
+        """Time spent, and about how much is left where that can be told."""
+
+        def render(self, task: Task) -> Text:
+            left = task.time_remaining if task.total else None
+            told = [_clock(task.elapsed or 0.0), *([f"about {_clock(left)} left"] if left else [])]
+            return Text(", ".join(told))
+
+    class Detail(ProgressColumn):
+        """What is lived now: the first to be shortened where the line is narrow."""
+
+        def render(self, task: Task) -> Text:
+            return Text(task.fields["detail"], "dim", no_wrap=True, overflow="ellipsis")
 
     console = Console(file=sys.stderr)
     if not console.is_terminal:
@@ -96,12 +134,10 @@ def live_progress(shown: bool) -> Iterator[Progress]:
         return
     columns = (
         SpinnerColumn(),
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=20),
-        TimeElapsedColumn(),
-        TextColumn("[dim]left[/dim]"),
-        TimeRemainingColumn(),
-        TextColumn("[dim]{task.fields[detail]}"),
+        TextColumn("{task.description}", table_column=Column(no_wrap=True)),
+        BarColumn(bar_width=20, table_column=Column(no_wrap=True)),
+        Clock(table_column=Column(no_wrap=True)),
+        Detail(table_column=Column()),
     )
     with RichProgress(*columns, console=console, transient=True) as bar:
         yield _Bar(bar)

@@ -58,6 +58,7 @@ SCHEMAS: dict[str, dict[str, Any]] = {
         "world": pl.Int32,
         "arm": pl.String,
         "consumer": pl.UInt32,
+        "household_id": None,
         "day": pl.Int32,
         "lost_by": pl.String,
         "won_by": pl.String,
@@ -192,8 +193,11 @@ def _read(folder: Path, table: str) -> pl.DataFrame:
 
 
 def _typed(frame: pl.DataFrame, table: str) -> pl.DataFrame:
-    """The table with its columns in order and in their types; further columns stay behind them."""
-    if not frame.width:
+    """The table with its columns in order and in their types; further columns stay behind them.
+
+    One without rows is the empty one, whatever its columns.
+    """
+    if not frame.height:
         return empty(table)
     schema = SCHEMAS[table]
     for column in schema:

@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from regulars.report.estimates import Difference, Interval, Lived, Player, Run, difference, interval
 from regulars.report.wording import listed
 
-#: Where both sides of an optimum are judged, as multiples of it (scorecard row 18).
-SIDES = (0.57, 1.43)
 #: With fewer worlds a 95% band is wider than anything it could tell; single worlds are shown instead.
 WORLDS_OF_A_BAND = 4
 #: The policy that the others are held against where it was run.
@@ -18,11 +16,15 @@ REFERENCE = "considerate"
 
 @dataclass(frozen=True)
 class Side:
-    """Lost beside an optimum at ``level``: ``share`` of the peak, ``of_gain`` of its gain over silence."""
+    """Lost at the level tried beside the best one: ``share`` of the peak, ``of_gain`` of its gain over silence.
+
+    ``sure`` says that the 95% interval of the loss, paired by world, leaves out zero.
+    """
 
     level: float
     share: float | None
     of_gain: float | None
+    sure: bool
 
 
 @dataclass(frozen=True)
@@ -58,14 +60,22 @@ class Curve:
         return self.sent[self.levels.index(self.best)]
 
     @property
+    def sure(self) -> bool:
+        """Whether the best level is surely better than those beside it."""
+        return all(side.sure for side in (self.below, self.above) if side)
+
+    @property
     def singly(self) -> bool:
         """Whether its worlds are too few for a band."""
         return 1 < len(self.lines) < WORLDS_OF_A_BAND
 
     @property
     def stops_itself(self) -> bool:
-        """Whether at the best level it sends less than half of what it may, so that the cap does not hold it."""
-        return 0 < self.best_sent < 0.5 * self.best
+        """Whether it is best at the highest cap, and of what the last step allowed more it sends less than a quarter."""
+        if self.best != self.levels[-1] or len(self.levels) < 2:
+            return False
+        more, allowed = self.sent[-1] - self.sent[-2], self.levels[-1] - self.levels[-2]
+        return self.sent[-1] > 0 and more < 0.25 * allowed
 
     @property
     def flat(self) -> bool:
@@ -110,12 +120,13 @@ def frequency(run: Run, metrics: Sequence[str] = ("profit", "profit_and_base")) 
 
 def _curve(swept: Lived, arms: Lived, family: list[Player], metric: str) -> Curve | None:
     players = sorted(family, key=lambda player: player.level or 0.0)
-    columns = [dict(swept.of(player, metric)) for player in players]
-    worlds = sorted(set.intersection(*(set(column) for column in columns)))
+    lived = [swept.of(player, metric) for player in players]
+    worlds = sorted(set.intersection(*map(set, lived)))
     if len(players) < 2 or not worlds:
         return None
+    columns = [{world: column[world] for world in worlds} for column in lived]
     levels = tuple(player.level or 0.0 for player in players)
-    means = [interval(column[world] for world in worlds).mean for column in columns]
+    means = [interval(column.values()).mean for column in columns]
     # A sweep lived by a sample brings its own silence.
     quiet = _silence(swept, players[0].retailer, metric) or _silence(arms, players[0].retailer, metric)
     over_silence = set(worlds) <= set(quiet)
@@ -123,7 +134,7 @@ def _curve(swept: Lived, arms: Lived, family: list[Player], metric: str) -> Curv
     shift = quiet if over_silence else dict.fromkeys(worlds, 0.0)
     peak = _argmax(means)
     by_world = {world: levels[_argmax([column[world] for column in columns])] for world in worlds}
-    below, above = (_side(levels, means, peak, levels[peak] * multiple, floor) for multiple in SIDES)
+    below, above = (_side(levels, columns, peak, place, floor) for place in (peak - 1, peak + 1))
     return Curve(
         policy=players[0].policy,
         retailer=players[0].retailer,
@@ -144,17 +155,19 @@ def _curve(swept: Lived, arms: Lived, family: list[Player], metric: str) -> Curv
 
 
 def _side(
-    levels: Sequence[float], means: Sequence[float], peak: int, level: float, floor: float | None
+    levels: Sequence[float],
+    columns: Sequence[Mapping[int, float]],
+    peak: int,
+    place: int,
+    floor: float | None,
 ) -> Side | None:
-    """Loss at one level beside the peak, straight between the levels tried; None outside of them."""
-    if not levels[0] <= level <= levels[-1]:
+    """Loss at one level tried beside the peak; None where none was tried."""
+    gap = difference(columns[peak], columns[place]) if 0 <= place < len(levels) else None
+    if gap is None:
         return None
-    right = next(i for i in range(1, len(levels)) if level <= levels[i])
-    part = (level - levels[right - 1]) / (levels[right] - levels[right - 1])
-    value = means[right - 1] + part * (means[right] - means[right - 1])
-    loss = means[peak] - value
-    gain = means[peak] - floor if floor is not None else 0.0
-    return Side(level, loss / abs(means[peak]) if means[peak] else None, loss / gain if gain > 0 else None)
+    loss, top = gap.interval.mean, interval(columns[peak].values()).mean
+    gain = top - floor if floor is not None else 0.0
+    return Side(levels[place], loss / abs(top) if top else None, loss / gain if gain > 0 else None, gap.sure)
 
 
 def _silence(arms: Lived, retailer: str, metric: str) -> Mapping[int, float]:

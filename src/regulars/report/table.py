@@ -16,6 +16,11 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 DASH = "\N{EN DASH}"
+#: Why unsubscribes are more than the customers lost.
+UNSUBSCRIBES = (
+    "Unsubscribes count channels, and a customer may have three (e-mail, app, SMS): who leaves one of them can still "
+    "be reached on another."
+)
 
 
 @dataclass(frozen=True)
@@ -107,30 +112,52 @@ def show(run: Run, console: Console | None = None) -> None:
     console.print()
     console.print(Text(answer.title, style="bold"))
     console.print()
-    money = _grid("Money", ["profit", "over silence", "base left", "with base", "holds in"])
+    lifted = any(row.lift != DASH for row in ranking)
+    money = _grid(
+        "Money", ["profit", *(["over silence"] if lifted else []), "base left", "with base", "holds in"]
+    )
     permission = _grid(
         "Permission", ["a week", "comp.", "creepy", "annoy.", "ign.", "unsubs", "shut out", "reach"]
     )
     for row in ranking:
         profit, lift = (f"{mean} {margin}".rstrip() for mean, margin in (row.profit_margin, row.lift_margin))
-        money.add_row(row.name, profit, lift, row.base, row.worth, row.holds)
+        money.add_row(row.name, profit, *([lift] if lifted else []), row.base, row.worth, row.holds)
         judged = row.verdicts.values()
         permission.add_row(row.name, row.contacts, *judged, row.unsubscribes, row.shut_out, row.reachable)
     console.print(money)
     console.print()
     console.print(permission)
     console.print()
+    lived = Lived(run)
+    interval = ", \N{PLUS-MINUS SIGN} 95% interval" if lived.worlds > 1 else ""
+    start = reached(lived)
+    of = (
+        f"those within reach at the start ({start} of {run.about['consumers']:,})"
+        if start
+        else "all consumers"
+    )
     note = (
-        f"Means over {_worlds(run)}, \N{PLUS-MINUS SIGN} 95% interval. Holds in: worlds in which a policy "
+        f"Means over {_worlds(run)}{interval}. Holds in: worlds in which a policy "
         "earns more than the one below it. Base left: what the run changed in next year's margin by trust and by being "
-        "shut out, and what leave to contact is worth. A week: contacts per consumer. Comp., creepy, annoy., ign.: "
-        "verdicts on contacts."
+        "shut out, and what leave to contact is worth. Comp., creepy, annoy., ign.: verdicts on contacts. A week "
+        f"(contacts each), shut out and reach: of {of}. {UNSUBSCRIBES}"
     )
     console.print(Text(note, style="dim"))
     for warning in warnings(run):
         console.print()
         console.print(Text.assemble(("! ", "bold yellow"), warning))
     console.print()
+
+
+def reached(lived: Lived) -> str:
+    """How many customers are within reach at the start, the mean over worlds; of retailers, from and to."""
+    starts = [lived.estimate(player, "reachable_start") for player in lived.players]
+    said = [wording.count(round(start.mean)) for start in sorted(starts, key=_mean) if start]
+    return f"{said[0]} to {said[-1]}" if len(set(said)) > 1 else "".join(said[:1])
+
+
+def _mean(estimate: Interval | None) -> float:
+    return estimate.mean if estimate else 0.0
 
 
 def _grid(title: str, heads: list[str]) -> Table:
@@ -154,11 +181,13 @@ def _grid(title: str, heads: list[str]) -> Table:
 
 def html(run: Run) -> str:
     """A small table for a notebook, with the answer above it; it takes the notebook's own colours."""
+    ranking = rows(run)
+    lifted = any(row.lift != DASH for row in ranking)
     heads = (
         "policy",
         "profit",
         "95% interval",
-        "over silence",
+        *(["over silence"] if lifted else []),
         "base left",
         "a week",
         "shut out",
@@ -172,11 +201,11 @@ def html(run: Run) -> str:
         for i, name in enumerate(heads)
     )
     body = []
-    for row in rows(run):
+    for row in ranking:
         figures = (
             row.profit,
             row.profit_range,
-            row.lift,
+            *([row.lift] if lifted else []),
             row.base,
             row.contacts,
             row.shut_out,
@@ -196,8 +225,7 @@ def html(run: Run) -> str:
 
 
 def _worlds(run: Run) -> str:
-    lived = Lived(run)
-    most = max((len(lived.of(player, "profit")) for player in lived.players), default=0)
+    most = Lived(run).worlds
     return "the one world that was run: no interval can be given" if most == 1 else f"{most} worlds"
 
 

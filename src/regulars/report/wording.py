@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -103,6 +104,22 @@ def count(number: float) -> str:
     if number == int(number) or abs(number) >= 10:
         return f"{number:,.0f}"
     return f"{number:.1f}"
+
+
+def whole(means: Sequence[float]) -> list[int]:
+    """Means of counts as whole numbers that add up to their rounded sum; the largest remainders are rounded up.
+
+    Examples
+    --------
+    >>> whole([1.5, 1.5, 0.25]), whole([2.0, 0.0])
+    ([2, 1, 0], [2, 0])
+    """
+    found = [math.floor(mean) for mean in means]
+    rest = math.floor(math.fsum(means) + 0.5) - sum(found)
+    by_rest = sorted(range(len(means)), key=lambda i: (found[i] - means[i], i))
+    for i in by_rest[:rest]:
+        found[i] += 1
+    return found
 
 
 def holds(worlds: int, of: int) -> str:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from regulars.retail import contact_rules
+from regulars.retail import contact_rules, policies
 from regulars.retail.consent import allowed
 from regulars.retail.decision import Decisions, Draws, Reason
 from regulars.retail.predicted_verdict import label
@@ -94,8 +94,8 @@ def why(
         channels=alone.policy.channels,
         honours_consent=alone.honours_consent,
     )
-    slots = alone.policy.slots(day)
-    if kept_from is None and slots <= 0:
+    slots = policies.slots(alone.policy, day)
+    if kept_from is None and not slots:
         kept_from = Reason.NOT_TODAY
     if kept_from is not None:
         _note(retailer, row, day, np.zeros((1, len(Scope)), np.uint8))
@@ -105,7 +105,7 @@ def why(
     opened = tuple(scope.name for scope in Scope if view.present[0, scope])
     decisions = alone.decide(day, hour=hour, in_stock=in_stock, cutoff=cutoff, send=False)
     today = alone.today(day, in_stock)
-    ruled = alone.policy.candidates(view, today, Draws(alone.key, day))
+    ruled = policies.asked(alone.policy, "candidates", view, today, Draws(alone.key, day))
     names = alone.catalog.names
     said = {int(c): Reason(r) for c, r in zip(decisions.category, decisions.reason, strict=True)}
     candidates = tuple(

@@ -7,7 +7,6 @@ with all customers, the live engine with the one who is there; it cannot tell wh
 from __future__ import annotations
 
 import copy as copies
-import traceback
 from typing import Any
 
 import numpy as np
@@ -19,7 +18,7 @@ from regulars.errors import ConsentError, RegularsError, ShapeError
 from regulars.ledger import Counts, Ledger
 from regulars.retail import catalog as catalogs
 from regulars.retail import consent as consents
-from regulars.retail import contact_rules, infer
+from regulars.retail import contact_rules, infer, policies
 from regulars.retail import decision as decisions_of
 from regulars.retail import record as records
 from regulars.retail import relevance as relevances
@@ -99,7 +98,7 @@ class Retailer:
         self.record = record
         self.consent = consent
         self.house_rules = rules or HOUSE_RULES
-        self.rules = contact_rules.stricter(self.house_rules, policy.pace())
+        self.rules = contact_rules.stricter(self.house_rules, policies.asked(policy, "pace"))
         self.ledger: Ledger = Counts(n) if ledger is None else ledger
         self.key = np.zeros(2, np.uint32) if key is None else key
         self.honours_consent = honours_consent
@@ -182,43 +181,21 @@ class Retailer:
         who = self._everybody if rows is None else np.atleast_1d(np.asarray(rows, np.int32))
         self.cutoff = contact_rules.NO_CUTOFF
         self.ruled_out[:] = 0
-        slots = self._asked("slots", day)
-        if not isinstance(slots, int | np.integer):
-            raise RegularsError(
-                f"{self.policy.name}.slots({day}) gave {slots!r}; it must give a whole number"
-            )
-        if int(slots) <= 0 or not len(who):
+        slots = policies.slots(self.policy, day)
+        if not slots or not len(who):
             return decisions_of.silence()
         today = self.today(day, in_stock)
-        who, view = self._view(day, who, hour, int(slots))
+        who, view = self._view(day, who, hour, slots)
         if not len(who):
             return decisions_of.silence()
         # The view is the policy's to write in, so what it tells is noted before.
         opened = view.present @ _BIT_OF_SCOPE
-        chosen = self._asked("decide", view, today, Draws(self.key, day))
-        if not isinstance(chosen, Decisions):
-            raise RegularsError(
-                f"{self.policy.name}.decide gave a {type(chosen).__name__}; it must give Decisions, from propose() "
-                "or decision.silence()"
-            )
+        chosen = policies.asked(self.policy, "decide", view, today, Draws(self.key, day))
         decisions_of.check(
             chosen, self.policy.name, len(who), self.catalog.categories, len(self.catalog.offers.kind)
         )
         gone = np.zeros(0, np.bool_) if in_stock is None else catalogs.sold_out(self.catalog, day, in_stock)
         return self._sent(chosen, who, opened, gone, day, cutoff, send)
-
-    def _asked(self, verb: str, *given: Any) -> Any:
-        """What the policy answers; what goes wrong in it is told with the place in its file."""
-        try:
-            return getattr(self.policy, verb)(*given)
-        except RegularsError:
-            raise
-        except Exception as error:
-            place = traceback.extract_tb(error.__traceback__)[-1]
-            raise RegularsError(
-                f"{self.policy.name}.{verb} fails at {place.filename}, line {place.lineno}: "
-                f"{type(error).__name__}: {error}"
-            ) from error
 
     def _view(self, day: int, who: I32, hour: ArrayLike, slots: int) -> tuple[I32, View]:
         room, channels = contact_rules.room(
@@ -454,7 +431,7 @@ class Retailer:
             )
             outcomes = Outcomes._make(column[kept] for column in columns)
             self.verdict.learn(outcomes.features, outcomes.verdict)
-            self.policy.learn(outcomes)
+            policies.asked(self.policy, "learn", outcomes)
         self.verdict.step()
         records.turn(self.totals, day + 1)
         self._crowd[:] = relevances.crowd(self.totals)
@@ -480,7 +457,7 @@ class Retailer:
         out = {f"totals.{name}": column.copy() for name, column in self.totals._asdict().items()}
         out |= {f"guesses.{name}": column.copy() for name, column in self.guesses._asdict().items()}
         out |= {f"verdict.{name}": column for name, column in self.verdict.state().items()}
-        out |= {f"policy.{name}": column for name, column in self.policy.state().items()}
+        out |= {f"policy.{name}": column for name, column in policies.asked(self.policy, "state").items()}
         for name in _LEARNED:
             out[name] = getattr(self, name).copy()
         return out
@@ -502,7 +479,9 @@ class Retailer:
             out["_tilt"] = self._tilt
             out |= {f"guesses.{name}": column for name, column in self.guesses._asdict().items()}
         out |= {f"verdict.{name}": column for name, column in self.verdict.state().items()}
-        return out | {f"policy.{name}": column for name, column in self.policy.state().items()}
+        return out | {
+            f"policy.{name}": column for name, column in policies.asked(self.policy, "state").items()
+        }
 
     def restore(self, snapshot: dict[str, NDArray[Any]]) -> None:
         """Go back to what was learned by then, as far as the snapshot tells; the record stays."""
@@ -512,7 +491,7 @@ class Retailer:
                 if f"{group}.{name}" in snapshot:
                     column[...] = snapshot[f"{group}.{name}"]
         self.verdict.restore(_part(snapshot, "verdict"))
-        self.policy.restore(_part(snapshot, "policy"))
+        policies.asked(self.policy, "restore", _part(snapshot, "policy"))
         for name in _LEARNED:
             if name in snapshot:
                 getattr(self, name)[...] = snapshot[name]

@@ -31,14 +31,14 @@ class RawTable:
     line : (rows,) u32, where each row stands: the line of a text file, whose header is line 1, or the row of
         a Parquet file, counted from 1
     torn : line, kind, field, value of the rows that cannot be read at all
-    first_line : where the first row stands: 2 in text, 1 in Parquet
+    delimiter : what separates the columns of a text file; empty for Parquet
     """
 
     file: str
     cells: pl.DataFrame
     line: pl.Series
     torn: pl.DataFrame
-    first_line: int
+    delimiter: str
 
     @property
     def rows(self) -> int:
@@ -76,7 +76,13 @@ def read_raw(path: str | os.PathLike[str], encoding: str | None = None) -> RawTa
         raise BadInput(source, None, None, "no such file", "Check the path")
     if suffix not in TEXT_SUFFIXES + PARQUET_SUFFIXES:
         known = ", ".join(TEXT_SUFFIXES + PARQUET_SUFFIXES)
-        raise BadInput(source, None, None, suffix or "no suffix", f"Save the table as one of {known}")
+        raise BadInput(
+            source,
+            None,
+            None,
+            f"a file ending in {suffix}" if suffix else "a file without an ending",
+            f"Save the table as one of {known}",
+        )
     if source.stat().st_size == 0:
         raise BadInput(source, None, None, "an empty file", "Export the table anew, with its header")
     return _read_parquet(source) if suffix in PARQUET_SUFFIXES else _read_text(source, encoding)
@@ -99,7 +105,7 @@ def _read_parquet(source: Path) -> RawTable:
     line = pl.int_range(1, cells.height + 1, dtype=pl.UInt32, eager=True)
     blank = cells.select(pl.all_horizontal(pl.all().is_null())).to_series()
     torn = _torn(line.filter(blank), "blank row")
-    return RawTable(source.name, cells.filter(~blank), line.filter(~blank), torn, 1)
+    return RawTable(source.name, cells.filter(~blank), line.filter(~blank), torn, "")
 
 
 def _read_text(source: Path, encoding: str | None) -> RawTable:
@@ -147,7 +153,8 @@ def _read_text(source: Path, encoding: str | None) -> RawTable:
     named = cells.select(
         pl.col("cells").list.get(i).str.strip_chars().alias(name) for i, name in enumerate(header)
     )
-    return RawTable(source.name, named, cells["line"], _torn(torn["line"], torn["kind"], torn["text"]), 2)
+    unread = _torn(torn["line"], torn["kind"], torn["text"])
+    return RawTable(source.name, named, cells["line"], unread, delimiter)
 
 
 def _text(source: Path, encoding: str | None) -> str:
@@ -229,7 +236,7 @@ def _refuse_all_torn(source: Path, header: list[str], torn: pl.DataFrame, delimi
         mend = f"The header is separated by {DELIMITERS[delimiter]}, this row by {other[0]}: use one"
     elif kind == "bad encoding":
         mend = "Save the file as UTF-8, or name its encoding with --encoding"
-    raise BadInput(source, line - 1, None, text[:80], f"No row can be read: {kind}. {mend}")
+    raise BadInput(source, line, None, text[:80], f"No row can be read: {kind}. {mend}")
 
 
 def _torn(line: pl.Series, kind: pl.Series | str, text: pl.Series | str = "") -> pl.DataFrame:

@@ -3,7 +3,7 @@
 import datetime
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -136,6 +136,8 @@ PRODUCT_COLUMNS: dict[str, tuple[str, ...]] = {
     "manufacturer": ("manufacturer", "manufacturer_id", "maker", "vendor", "supplier"),
     "package_size": ("package_size", "size", "pack_size", "curr_size_of_product"),
 }
+#: Headers that say "net": with one of them there, no other column could be meant.
+SURELY_NET = ("net", "net_amount", "net_sales")
 PRIVATE_LABELS = ("private", "private label", "private-label", "own", "own brand", "own label", "store brand")
 
 LARGEST_NET = 1_000_000.0  # of one line, in currency units; keeps sums of cents far from their limit
@@ -156,6 +158,8 @@ def read(
     date_format: str | None = None,
     encoding: str | None = None,
     currency: str = "USD",
+    decimal: str | None = None,
+    note: Callable[[str], None] | None = None,
 ) -> Panel:
     """Read one retailer's purchase lines as a panel.
 
@@ -176,6 +180,8 @@ def read(
     date_format : "DD/MM/YYYY", "MM/DD/YYYY", "%d.%m.%Y", "epoch"; None finds out
     encoding : of the text files, such as "latin-1" or "cp1252"; None for UTF-8 or UTF-16
     currency : ISO 4217 code of the amounts
+    decimal : the sign before the decimals of amounts, "," or "."; None finds out
+    note : told once which column is taken for what, and which of them were guessed
 
     Returns
     -------
@@ -192,16 +198,20 @@ def read(
     UnknownColumn
         when date, card or net is not there, or a mapped column is not.
     SettingError
-        when the map names something unknown or one column twice, there is no such encoding, or the rejects would
-        overwrite the tables.
+        when the map names something unknown or one column twice, several columns could be the amount, there is no
+        such encoding or decimal sign, or the rejects would overwrite the tables.
     """
     for source in (path, products):
         if rejects is not None and source is not None and Path(rejects).resolve() == Path(source).resolve():
             raise SettingError(f"The rejects would overwrite {source}. Name another file")
+    if decimal not in (None, ",", "."):
+        raise SettingError(f"{decimal!r} is no decimal sign. Give , or .")
     raw = read_raw(path, encoding)
     header = _map(raw, columns or {}, LINE_COLUMNS, ("date", "card", "net"))
+    if note is not None:
+        note(_told(raw.file, header, columns or {}))
     sieve = _Sieve(raw, header)
-    lines = _typed(raw, header, sieve, date_format)
+    lines = _typed(raw, header, sieve, date_format, decimal)
     catalog, left_out = _read_catalog(products, encoding)
     if catalog is not None:
         if "sku" not in header:
@@ -325,11 +335,34 @@ def _map(
     for target, words in known.items():
         free = [plain[word] for word in words if word in plain and plain[word] not in header.values()]
         if target not in header and free:
+            if target == "net":
+                _check_amount(raw.file, free, plain)
             header[target] = free[0]
     for target in needed:
         if target not in header:
             raise UnknownColumn(target, raw.file, raw.cells.columns, _mend(target, raw, header))
     return header
+
+
+def _check_amount(file: str, free: list[str], plain: Mapping[str, str]) -> None:
+    """Refuse to choose among several columns that could be what was paid; a price beside quantities is none."""
+    if _plain(free[0]) in SURELY_NET:
+        return
+    priced = [] if any(word in plain for word in LINE_COLUMNS["quantity"]) else ["price"]
+    could = [*free, *(plain[word] for word in priced if word in plain)]
+    if len(could) > 1:
+        raise SettingError(
+            f"{file} has several columns that could be what was paid for a line: {', '.join(could)}. "
+            f"Say which with --columns net={could[0]}"
+        )
+
+
+def _told(file: str, header: Mapping[str, str], columns: Mapping[str, str]) -> str:
+    told = [
+        f"{target}={column}" + ("" if target in columns or _plain(column) == target else " (guessed)")
+        for target, column in header.items()
+    ]
+    return f"Columns of {file}: {', '.join(told)}"
 
 
 def _plain(name: str) -> str:
@@ -341,7 +374,9 @@ def _mend(target: str, raw: RawTable, header: Mapping[str, str]) -> str:
     return f"Map it with --columns {target}={free[0] if len(free) == 1 else 'COLUMN'}"
 
 
-def _typed(raw: RawTable, header: Mapping[str, str], sieve: _Sieve, date_format: str | None) -> pl.DataFrame:
+def _typed(
+    raw: RawTable, header: Mapping[str, str], sieve: _Sieve, date_format: str | None, decimal: str | None
+) -> pl.DataFrame:
     """Every column of LINE_COLUMNS as its own type, null where absent; what is wrong goes to the sieve."""
     typed: dict[str, pl.Series] = {}
     date, second, kind = dates(raw.cells[header["date"]], raw.file, header["date"], date_format)
@@ -364,8 +399,8 @@ def _typed(raw: RawTable, header: Mapping[str, str], sieve: _Sieve, date_format:
         if target in header:
             sieve.add(typed[target].is_null(), f"missing {target}", target, "Fill it in")
     for target, needed in {"net": True, "quantity": True, "price": False, "discount": False}.items():
-        typed[target] = _amount(raw, header, sieve, target, needed)
-    typed["coupon_discount"] = _amount(raw, header, sieve, "coupon_discount", False)
+        typed[target] = _amount(raw, header, sieve, target, needed, decimal)
+    typed["coupon_discount"] = _amount(raw, header, sieve, "coupon_discount", False, decimal)
     returned = "Nothing to mend: a return is not a purchase"
     sieve.add(typed["net"] < 0, "return", "net", returned)
     sieve.add(typed["net"] > LARGEST_NET, "huge number", "net", f"A line is worth at most {LARGEST_NET:.0f}")
@@ -384,10 +419,18 @@ def _typed(raw: RawTable, header: Mapping[str, str], sieve: _Sieve, date_format:
     return pl.DataFrame({name: column.alias(name) for name, column in typed.items()})
 
 
-def _amount(raw: RawTable, header: Mapping[str, str], sieve: _Sieve, target: str, needed: bool) -> pl.Series:
+def _amount(
+    raw: RawTable,
+    header: Mapping[str, str],
+    sieve: _Sieve,
+    target: str,
+    needed: bool,
+    decimal: str | None,
+) -> pl.Series:
     if target not in header:
         return pl.Series(target, [None], dtype=pl.Float64).new_from_index(0, raw.cells.height)
-    value, kind = amounts(raw.cells[header[target]], raw.file, header[target])
+    column = header[target]
+    value, kind = amounts(raw.cells[column], raw.file, column, decimal, doubtful=raw.delimiter == ";")
     if needed:
         sieve.add(kind == "missing", f"missing {target}", target, "Fill it in")
     sieve.add(kind == "not a number", "not a number", target, "Write a number such as 3.99")
@@ -416,7 +459,7 @@ def _refuse_all(raw: RawTable, left_out: pl.DataFrame) -> None:
     first = own.row(0, named=True)
     raise BadInput(
         raw.file,
-        first["line"] - raw.first_line + 1,
+        first["line"],
         first["field"],
         first["value"],
         f"{first['mend']}. All {raw.rows} rows were left out ({kinds}); this is the first",

@@ -1,5 +1,7 @@
 """What a cell means: a name, an amount of money or a date, and what is wrong with it when it means none."""
 
+import re
+
 import polars as pl
 
 from regulars.errors import BadInput, SettingError
@@ -38,11 +40,20 @@ def names(column: pl.Series) -> pl.Series:
     return text.set(absent.fill_null(False), None)
 
 
-def amounts(column: pl.Series, file: str, field: str) -> tuple[pl.Series, pl.Series]:
+def amounts(
+    column: pl.Series, file: str, field: str, decimal: str | None = None, *, doubtful: bool = False
+) -> tuple[pl.Series, pl.Series]:
     """Cells as numbers, and what is wrong with each.
 
     Currency signs, thousands' separators and a minus in brackets, as in ``(3.50)``, are understood; a column
     with decimal commas is, too.
+
+    Parameters
+    ----------
+    column : text or numbers
+    file, field : for messages
+    decimal : "," or "."; None finds out
+    doubtful : whether 1.037 may be 1037 as well, as in files from where semicolons separate columns
 
     Returns
     -------
@@ -52,8 +63,8 @@ def amounts(column: pl.Series, file: str, field: str) -> tuple[pl.Series, pl.Ser
     Raises
     ------
     BadInput
-        when over a hundredth of the column has another decimal sign than the rest, or its type is not one
-        of numbers or text.
+        when over a hundredth of the column has another decimal sign than the rest, no cell tells a doubtful one,
+        or its type is not one of numbers or text.
     """
     if column.dtype.is_numeric():
         value, absent = column.cast(pl.Float64), column.is_null()
@@ -61,7 +72,7 @@ def amounts(column: pl.Series, file: str, field: str) -> tuple[pl.Series, pl.Ser
         text = column.cast(pl.String).str.replace_all(r"[\s\u00a0$€£¥']", "")
         absent = text.is_null() | (text == "")
         text = text.str.replace(r"^\((.*)\)$", "-$1")
-        value = _decimal(text, file, field).cast(pl.Float64, strict=False)
+        value = _decimal(text, file, field, decimal, doubtful).cast(pl.Float64, strict=False)
     else:
         raise BadInput(file, None, field, f"a column of {column.dtype}", "It must hold numbers")
     kind = pl.select(
@@ -75,19 +86,37 @@ def amounts(column: pl.Series, file: str, field: str) -> tuple[pl.Series, pl.Ser
     return value.set(kind.is_not_null(), None), kind
 
 
-def _decimal(text: pl.Series, file: str, field: str) -> pl.Series:
-    comma = text.str.contains(r"^-?[\d.]*\d,(?:\d{1,2}|\d{4,})$").fill_null(False)
-    point = text.str.contains(r"^-?[\d,]*\d?\.(?:\d{1,2}|\d{4,})$").fill_null(False)
+def _decimal(text: pl.Series, file: str, field: str, decimal: str | None, doubtful: bool) -> pl.Series:
+    comma, point = (_surely(text, sign, other) for sign, other in ((",", r"\."), (r"\.", ",")))
     commas, points = int(comma.sum()), int(point.sum())
-    if min(commas, points) * 100 > max(commas, points):
-        mend = f"Other rows write {text.filter(point)[0]}: use one decimal sign"
-        raise BadInput(file, None, field, text.filter(comma)[0], mend)
-    if commas > points:
+    if decimal is None:
+        if min(commas, points) * 100 > max(commas, points):
+            mend = f"Other rows write {text.filter(point)[0]}: use one decimal sign"
+            raise BadInput(file, None, field, text.filter(comma)[0], mend)
+        unsure = text.filter(text.str.contains(r"^-?[1-9]\d{0,2}[.,]\d{3}$").fill_null(False))
+        if doubtful and not commas and not points and len(unsure):
+            whole, thousandths = (re.sub("[.,]", sign, unsure[0]) for sign in ("", "."))
+            mend = (
+                f"It could be {whole} or {thousandths}, and no row tells which. "
+                "Say so with --decimal , or --decimal ."
+            )
+            raise BadInput(file, None, field, unsure[0], mend)
+        decimal = "," if commas > points else "."
+    if decimal == ",":
         # The few with a point are slips: read as thousands, 2.50 would be 250.
         text = text.set(point, "slip")
         return text.str.replace_all(".", "", literal=True).str.replace(",", ".", literal=True)
     grouped = text.str.contains(r"^-?\d{1,3}(?:,\d{3})+(?:\.\d*)?$").fill_null(False)
     return text.zip_with(~grouped, text.str.replace_all(",", "", literal=True))
+
+
+def _surely(text: pl.Series, sign: str, other: str) -> pl.Series:
+    """Cells that can be read only with this decimal sign; patterns both."""
+    one = rf"[\d{other}]*\d?{sign}(?:\d{{1,2}}|\d{{4,}})"
+    # Thousands begin with one to three digits, not with 0, and their sign may stand twice.
+    three = rf"(?:0?|\d{{4,}}|\d{{1,3}}(?:{other}\d{{3}})+){sign}\d{{3}}"
+    thousands = rf"\d{{1,3}}(?:{other}\d{{3}}){{2,}}"
+    return text.str.contains(f"^-?(?:{one}|{three}|{thousands})$").fill_null(False)
 
 
 def dates(

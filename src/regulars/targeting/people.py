@@ -65,7 +65,7 @@ def from_file(path: str | os.PathLike[str], panel: Panel, card: str = "card") ->
     raw = read_raw(path)
     if card not in raw.cells.columns:
         raise UnknownColumn(
-            raw.file, card, raw.cells.columns, "Name the column of the customer with --person"
+            card, raw.file, raw.cells.columns, "Name the column of the customer with --person"
         )
     rows = raw.cells.with_columns(pl.col(card).cast(pl.String).alias("_card"), raw.line.alias("_line"))
     twice = rows.filter(pl.col("_card").is_duplicated()).sort("_line")
@@ -78,7 +78,9 @@ def from_file(path: str | os.PathLike[str], panel: Panel, card: str = "card") ->
         raise BadInput(raw.file, None, card, rows["_card"][0], mend)
     told = [name for name in raw.cells.columns if name != card]
     if not told:
-        raise BadInput(raw.file, None, None, card, "There is nothing else; add a column such as age")
+        raise BadInput(
+            raw.file, None, card, "the only column", "There is nothing else; add a column such as age"
+        )
     return _people(known, told)
 
 

@@ -11,9 +11,11 @@ import dataclasses
 import difflib
 import importlib
 import importlib.util
+import traceback
 from abc import abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Any, Protocol
 
 import numpy as np
@@ -136,6 +138,11 @@ def names() -> tuple[str, ...]:
     return tuple(_POLICIES)
 
 
+def of(name: str, **settings: Any) -> Policy:
+    """A policy by its name or as ``path.py:Name``: from :func:`make` or :func:`load`."""
+    return load(name, **settings) if ":" in name else make(name, **settings)
+
+
 def make(name: str, **settings: Any) -> Policy:
     """A policy by name.
 
@@ -149,6 +156,10 @@ def make(name: str, **settings: Any) -> Policy:
     SettingError
         when there is no such policy or setting.
     """
+    if name.endswith(".py"):
+        found = _classes(_module(name))
+        listed = f"; it has {', '.join(found)}" if found else ""
+        raise SettingError(f"{name!r} names no class. Write {name}:{found[0] if found else 'Name'}{listed}")
     if name not in _POLICIES:
         raise SettingError(f"there is no policy {name!r}. {_near(name, _POLICIES)}")
     module = importlib.import_module(f"regulars.retail.policies.{name}")
@@ -168,20 +179,9 @@ def load(path: str, **settings: Any) -> Policy:
     file, _, class_name = path.rpartition(":")
     if not file or not class_name:
         raise SettingError(f"{path!r} names no class. Write it as my_policy.py:MyPolicy")
-    source = Path(file)
-    if not source.is_file():
-        raise SettingError(f"{file} is not there. Give the path of a Python file")
-    spec = importlib.util.spec_from_file_location(f"regulars_policy_{source.stem}", source)
-    if spec is None or spec.loader is None:
-        raise SettingError(f"{file} is no Python file. Its name must end in .py")
-    module = importlib.util.module_from_spec(spec)
-    try:
-        spec.loader.exec_module(module)
-    except (Exception, SystemExit) as error:
-        raise RegularsError(f"{file} fails when it is run: {type(error).__name__}: {error}") from error
+    module = _module(file)
     if not hasattr(module, class_name):
-        found = [name for name, value in vars(module).items() if isinstance(value, type)]
-        raise SettingError(f"{file} has no class {class_name!r}. {_near(class_name, found)}")
+        raise SettingError(f"{file} has no class {class_name!r}. {_near(class_name, _classes(module))}")
     chosen = getattr(module, class_name)
     if not callable(getattr(chosen, "decide", None)):
         raise SettingError(
@@ -194,15 +194,96 @@ def load(path: str, **settings: Any) -> Policy:
     return _with_settings(chosen, path, settings)
 
 
+def _module(file: str) -> ModuleType:
+    source = Path(file)
+    if not source.is_file():
+        raise SettingError(f"{file} is not there. Give the path of a Python file")
+    spec = importlib.util.spec_from_file_location(f"regulars_policy_{source.stem}", source)
+    if spec is None or spec.loader is None:
+        raise SettingError(f"{file} is no Python file. Its name must end in .py")
+    module = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except (Exception, SystemExit) as error:
+        raise RegularsError(f"{file} fails when it is run: {type(error).__name__}: {error}") from error
+    return module
+
+
+def _classes(module: ModuleType) -> list[str]:
+    """The policies that a file itself defines."""
+    return [
+        name
+        for name, value in vars(module).items()
+        if isinstance(value, type) and Policy in value.__mro__ and value.__module__ == module.__name__
+    ]
+
+
 def _with_settings(chosen: type[Policy], name: str, settings: dict[str, Any]) -> Policy:
+    if not (isinstance(chosen.Settings, type) and dataclasses.is_dataclass(chosen.Settings)):
+        raise SettingError(
+            f"Settings of {name} is {chosen.Settings!r}. Make it a frozen dataclass, or leave it out"
+        )
     known = [field.name for field in dataclasses.fields(chosen.Settings)]
     for setting in settings:
         if setting not in known:
             raise SettingError(f"{name} has no setting {setting!r}. {_near(setting, known)}")
     try:
         return chosen(chosen.Settings(**settings))
-    except TypeError as error:
-        raise SettingError(f"{name} cannot be made: {error}") from error
+    except RegularsError:
+        raise
+    except Exception as error:
+        raise SettingError(f"{name} cannot be made: {type(error).__name__}: {error}") from error
+
+
+def asked(policy: Policy, verb: str, *given: Any) -> Any:
+    """What a policy answers.
+
+    Raises
+    ------
+    RegularsError
+        when it fails, with the place in its file, or answers with another kind of thing than is asked for.
+    """
+    method = getattr(policy, verb)
+    try:
+        answer = method(*given)
+    except RegularsError:
+        raise
+    except Exception as error:
+        trace = traceback.extract_tb(error.__traceback__)
+        # What fails may be a library that it calls; its own line is the one to mend.
+        code = getattr(method, "__code__", None)
+        own = [frame for frame in trace if code and frame.filename == code.co_filename] or trace[-1:]
+        raise RegularsError(
+            f"{_called(policy)}.{verb} fails at {own[-1].filename}, line {own[-1].lineno}: "
+            f"{type(error).__name__}: {error}"
+        ) from error
+    kind, words = _ANSWERS.get(verb, (object, ""))
+    if not isinstance(answer, kind):
+        raise RegularsError(f"{_called(policy)}.{verb} gave {answer!r:.60}; it must give {words}")
+    return answer
+
+
+_ANSWERS: dict[str, tuple[Any, str]] = {
+    "decide": (Decisions, "Decisions, from propose() or decision.silence()"),
+    "candidates": (np.ndarray, "an array with a Reason for each category"),
+    "pace": (ContactRules, "ContactRules"),
+    "slots": (int | np.integer, "a whole number from 0 up"),
+    "state": (dict, "a dict of arrays"),
+}
+
+
+def slots(policy: Policy, day: int) -> int:
+    """The most messages that a policy lets one customer get on a day."""
+    most = int(asked(policy, "slots", day))
+    if most < 0:
+        raise RegularsError(
+            f"{_called(policy)}.slots({day}) gave {most}; it must give a whole number from 0 up"
+        )
+    return most
+
+
+def _called(policy: Policy) -> str:
+    return type(policy).__name__ if policy.name == Policy.name else str(policy.name)
 
 
 def _near(name: str, known: Any) -> str:
