@@ -339,7 +339,7 @@ def _make_do(today, people, aisle, shelves, short, n, lines):
         if offer != NONE and aisle.offers.kind[offer] == _COUPON:
             give_back(people.hand, i, r, lines.category[line], offer)
         u = draws.uniform(
-            today.key, draws.Purpose.SUBSTITUTE, name, today.day, (1 << 20) + lines.category[line]
+            today.key, draws.Purpose.SUBSTITUTE, name, today.day, stock.DOES | lines.category[line]
         )
         if u < stock.SUBSTITUTE:
             product = choice.substitute(today, people, aisle, shelves.out[r], lines, line)
