@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -43,6 +43,8 @@ from regulars.terms import (
 #: Wishes that she states when she shares what she wants, and for how many days they stand.
 WISHES = 4
 WISH_DAYS = 90
+#: Priors that a warm-up may depend on: who she is and where she shops. All others are at work only after a contact.
+AT_REST = ("unconcerned", "guardians", "inside_mean", "inside_concentration", "share_concentration")
 #: Hour of the day at which a retailer decides in a run.
 HOUR = 10
 
@@ -247,9 +249,9 @@ class Life:
         ]
 
 
-def warm_up(scenario: Scenario, place: Town, number: int) -> Warm:
-    """Live the days before day 0, without contacts; every arm of the world goes on from here."""
-    life = Life(scenario, place, number)
+def warm_up(scenario: Scenario, place: Town, number: int, pinned: Mapping[str, float] | None = None) -> Warm:
+    """Live the days before day 0, without contacts; every arm of the world that pins these priors goes on from here."""
+    life = Life(replace(scenario, priors={**scenario.priors, **(pinned or {})}), place, number)
     earned = np.zeros_like(life.tally.margin_cents)
     for day in range(-scenario.warm_up, 0):
         lived = life.live(day)
