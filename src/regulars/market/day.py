@@ -284,7 +284,7 @@ def live(
 
 
 def closing(life: Life, warm: Warm) -> dict[str, NDArray[np.float64]]:
-    """Value of the base that remains and share of regulars, per retailer.
+    """Value of the base that remains, share of regulars, and uses of data as the ledgers tell them, per retailer.
 
     A consumer's margin at rest is that of the warm-up, scaled to a year. Next year's is that times what memory does to
     her choice of shop once irritation and brand memory are gone and creepy episodes have faded to their mean over the
@@ -317,7 +317,14 @@ def closing(life: Life, warm: Warm) -> dict[str, NDArray[np.float64]]:
         "base_value": np.array(base),
         "regulars": np.array(regulars),
         "reachable_start": np.array(at_first),
+        "uses": _entered(life.shops, "uses") - _entered(warm.shops, "uses"),
+        "covert_uses": _entered(life.shops, "covert") - _entered(warm.shops, "covert"),
     }
+
+
+def _entered(shops: list[Retailer], name: str) -> NDArray[np.float64]:
+    """(R,) sum of these counts in each retailer's ledger."""
+    return np.array([float(shop.ledger.arrays()[name].sum()) for shop in shops])
 
 
 def favourites(habits: Habits, rows: I32) -> NDArray[np.int32]:
