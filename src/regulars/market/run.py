@@ -265,10 +265,8 @@ def _fingerprint(scenario: Scenario, place: town.Town, task: arms.Task) -> str:
         if name not in ("sweep", "worlds", "policies", "about")
     }
     lived_by = scenario.sweep.consumers if task.arm.group != "arms" else 0
-    # A policy of the user's own is code too.
-    own = [
-        Path(policy.rpartition(":")[0]).read_text("utf-8") for policy in task.arm.policies if ":" in policy
-    ]
+    # A policy of the user's own is code too, with what it imports.
+    own = [path.read_bytes() for policy in task.arm.policies for path in arms.own_files(policy)]
     parts = [town.code_digest(), plain, lived_by, own, asdict(task), place.fingerprint]
     text = json.dumps(parts, sort_keys=True, default=str)
     return hashlib.blake2b(text.encode(), digest_size=12).hexdigest()
