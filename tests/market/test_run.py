@@ -106,6 +106,7 @@ def test_a_run_on_two_cores_is_stopped_at_once_and_leaves_no_worker(three, hamle
     with pytest.raises(KeyboardInterrupt):
         run.simulate(three.changed(days=60), place=hamlet, threads=2, progress=stop)
     assert not multiprocessing.active_children()
+    assert not run._SHARED  # nor the town, which is large
 
 
 def test_a_lock_dies_with_its_process(tmp_path):

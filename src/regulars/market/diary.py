@@ -175,7 +175,7 @@ def replay_one(scenario: Scenario, place: Town, folder: Path, row: int, arm: str
             shop.restore(learned.on(r, today))
         happened = life.live(today)
         date = alone.calendar.date(today).isoformat()
-        for kind, text in _tell(happened, alone, scenario, life):
+        for kind, text in _tell(happened, alone, scenario):
             for name, value in zip(_SCHEMA, (today, date, kind, text), strict=True):
                 entries[name].append(value)
     replay_s = time.perf_counter() - began
@@ -267,11 +267,11 @@ def _counts(tallied: Any, row: int) -> dict[str, int]:
     }
 
 
-def _tell(happened: day.Day, place: Town, scenario: Scenario, life: day.Life) -> Iterator[tuple[str, str]]:
+def _tell(happened: day.Day, place: Town, scenario: Scenario) -> Iterator[tuple[str, str]]:
     """The day in words, in the order of the day."""
     for r, talk in enumerate(happened.talks):
         if talk is not None:
-            yield from _talk(talk, scenario.retailers[r].name, place, life.shops[r])
+            yield from _talk(talk, scenario.retailers[r].name, place)
     for k in range(happened.trip_count):
         name = scenario.retailers[int(happened.shoppers.retailer[k])].name
         store = place.names.stores[int(happened.shoppers.store[k])]
@@ -280,7 +280,7 @@ def _tell(happened: day.Day, place: Town, scenario: Scenario, life: day.Life) ->
         yield "bought", _line(happened.lines, k, place)
 
 
-def _talk(talk: day.Talk, name: str, place: Town, shop: Any) -> Iterator[tuple[str, str]]:
+def _talk(talk: day.Talk, name: str, place: Town) -> Iterator[tuple[str, str]]:
     names = tuple(place.names.categories)
     for k in range(len(talk.messages.consumer)):
         channel = Channel(int(talk.messages.channel[k])).name.lower()

@@ -24,7 +24,7 @@ from regulars.report.results import Results
 from regulars.retail import policies
 from regulars.settings import Scenario
 
-#: Called now and then with the begun tasks, as (name, days lived, days in all), and how many tasks are planned.
+#: Called with the begun tasks, as (name, days lived, days in all), and how many tasks are planned.
 Progress = Callable[[list[tuple[str, int, int]], int], None]
 
 #: Folder of finished arms inside a run's folder.
@@ -46,7 +46,8 @@ def simulate(
     scenario : what to run
     folder : where each finished arm is kept at once, so that a stopped run goes on where it was; None keeps nothing
     threads : how many cores to use, 0 for all; the results do not depend on it
-    progress : called about five times a second with every begun task and the share of it that is done
+    progress : told how far every begun task is: on one core with each week lived, on several with each finished arm and
+        at least five times a second once the first is finished
     place : a town that was built before; None builds the scenario's own
 
     Raises
