@@ -7,13 +7,54 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from importlib import resources
+from numbers import Integral, Real
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_origin, get_type_hints
 
 from regulars.errors import SettingError
 
 #: The policies that every run compares, in the order of reports.
 POLICIES = ("silence", "blast", "demographics", "purchases", "harvest", "considerate", "history")
+
+
+def _check_types(settings: Any) -> None:
+    """Every value, and every value in a list or table, must be of the type that its field says."""
+    for name, hint in get_type_hints(type(settings)).items():
+        value = getattr(settings, name)
+        if not _fits(value, hint):
+            raise SettingError(f"{name} is {_said(value)}; it must be of type {_words(hint)}")
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    kind, parts = get_origin(hint), get_args(hint)
+    if hint is Any:
+        return True
+    if kind is tuple:
+        return isinstance(value, tuple | list) and all(_fits(each, parts[0]) for each in value)
+    if kind is not None:
+        return isinstance(value, Mapping) and all(
+            isinstance(name, str) and _fits(each, parts[1]) for name, each in value.items()
+        )
+    accepted = {int: Integral, float: Real}.get(hint, hint)
+    return isinstance(value, accepted) and not isinstance(value, bool)
+
+
+def _words(hint: Any) -> str:
+    kind, parts = get_origin(hint), get_args(hint)
+    if kind is tuple:
+        return f"list of {_words(parts[0])}"
+    if kind is not None:
+        return "table" if parts[1] is Any else f"table of {_words(parts[1])}"
+    return str(hint.__name__)
+
+
+def _said(value: Any) -> str:
+    return repr(list(value) if isinstance(value, tuple) else value)
+
+
+def _between(name: str, value: float, low: float, high: float) -> None:
+    if not low <= value <= high:
+        raise SettingError(f"{name} is {value}; it must be from {low} to {high}")
 
 
 @dataclass(frozen=True)
@@ -38,6 +79,15 @@ class RetailerSettings:
         0.0  #: order-up-to level in weeks of usual sales; 0 means that nothing is ever out
     )
 
+    def __post_init__(self) -> None:
+        _check_types(self)
+        _between("price_level", self.price_level, 0.1, 10)
+        for name in ("margin", "margin_private", "discount_funded", "coupon_funded"):
+            _between(name, getattr(self, name), 0, 1)
+        for name in ("contact_cost", "mail_cost"):
+            _between(name, getattr(self, name), 0, 1000)
+        _between("weeks_of_stock", self.weeks_of_stock, 0, 520)
+
 
 @dataclass(frozen=True)
 class SweepSettings:
@@ -53,6 +103,17 @@ class SweepSettings:
     prior_policies: tuple[str, ...] = ("demographics", "harvest", "considerate")
     worlds: int = 2
     consumers: int = 0
+
+    def __post_init__(self) -> None:
+        _check_types(self)
+        _between("worlds", self.worlds, 1, 1000)
+        _between("consumers", self.consumers, 0, 50_000_000)
+        for per_week in self.frequency:
+            _between("frequency", per_week, 0, 14)
+        for name in ("frequency", "frequency_policies", "priors", "prior_policies"):
+            values = getattr(self, name)
+            if len(set(values)) < len(values):
+                raise SettingError(f"{name} is {_said(values)}; give each once")
 
 
 @dataclass(frozen=True)
@@ -81,6 +142,7 @@ class Scenario:
     priors: Mapping[str, float] = field(default_factory=dict)  #: world parameters pinned to a value
 
     def __post_init__(self) -> None:
+        _check_types(self)
         _between("days", self.days, 1, 3650)
         _between("warm_up", self.warm_up, 0, 364)
         _between("worlds", self.worlds, 1, 1000)
@@ -170,16 +232,16 @@ def parse(text: str, file: str) -> Scenario:
         raise SettingError(f"{file} is not TOML: {error}") from error
     retailers = table.pop("retailer", None)
     sweep = table.pop("sweep", None)
-    values = _typed(Scenario, table, file, skip=("retailers", "sweep"))
+    values = _known(Scenario, table, file, skip=("retailers", "sweep"))
     if retailers is not None:
         if not isinstance(retailers, list):
             raise SettingError(f"{file}: write each retailer as [[retailer]]")
         values["retailers"] = tuple(
-            RetailerSettings(**_typed(RetailerSettings, entry, f"{file} [[retailer]] {number}"))
+            _made(RetailerSettings, entry, f"{file} [[retailer]] {number}")
             for number, entry in enumerate(retailers, 1)
         )
     if sweep is not None:
-        values["sweep"] = SweepSettings(**_typed(SweepSettings, sweep, f"{file} [sweep]"))
+        values["sweep"] = _made(SweepSettings, sweep, f"{file} [sweep]")
     try:
         return Scenario(**values)
     except SettingError as error:
@@ -188,10 +250,22 @@ def parse(text: str, file: str) -> Scenario:
 
 def typed(changes: Mapping[str, Any], where: str) -> dict[str, Any]:
     """Fields of a scenario, checked to be of their type; ``where`` is named in errors."""
-    return _typed(Scenario, changes, where)
+    return _known(Scenario, changes, where)
 
 
-def _typed(kind: type, table: Mapping[str, Any], where: str, skip: tuple[str, ...] = ()) -> dict[str, Any]:
+def _made(kind: type, table: Any, where: str) -> Any:
+    """One of the dataclasses from its TOML table; ``where`` is named in errors."""
+    if not isinstance(table, dict):
+        raise SettingError(f"{where} is {table!r}; it must be a table of settings")
+    values = _known(kind, table, where)
+    try:
+        return kind(**values)
+    except SettingError as error:
+        raise SettingError(f"{where}: {error}") from error
+
+
+def _known(kind: type, table: Mapping[str, Any], where: str, skip: tuple[str, ...] = ()) -> dict[str, Any]:
+    """The values of a TOML table whose keys are all known, in the forms of the dataclass."""
     known = {entry.name: entry for entry in fields(kind) if entry.name not in skip}
     values: dict[str, Any] = {}
     for name, value in table.items():
@@ -199,22 +273,10 @@ def _typed(kind: type, table: Mapping[str, Any], where: str, skip: tuple[str, ..
             near = difflib.get_close_matches(name, known, 1)
             hint = f"; did you mean {near[0]!r}?" if near else f"; it may have {', '.join(known)}"
             raise SettingError(f"{where}: unknown setting {name!r}{hint}")
-        default = known[name].default
-        if isinstance(value, list):
-            value = tuple(value)
-        if isinstance(default, float) and isinstance(value, int) and not isinstance(value, bool):
+        if isinstance(known[name].default, float) and type(value) is int:
             value = float(value)
-        expected = type(default) if default.__class__.__name__ != "_MISSING_TYPE" else dict
-        if not isinstance(value, expected) or (isinstance(value, bool) and expected is not bool):
-            raise SettingError(
-                f"{where}: {name} is {value!r}; it must be of type {_TYPES.get(expected, expected.__name__)}"
-            )
-        values[name] = value
+        values[name] = _plain(value)
     return values
-
-
-#: What TOML calls them.
-_TYPES: dict[Any, str] = {tuple: "list", dict: "table"}
 
 
 def check_currency(currency: str) -> None:
@@ -229,8 +291,3 @@ def check_currency(currency: str) -> None:
     sign = len(currency) <= 2 and not any(each.isdigit() or each.isspace() for each in currency)
     if not (code or sign):
         raise SettingError(f"currency is {currency!r}; give its code or sign, such as EUR or €")
-
-
-def _between(name: str, value: int, low: int, high: int) -> None:
-    if not low <= value <= high:
-        raise SettingError(f"{name} is {value}; it must be from {low} to {high}")

@@ -1,10 +1,20 @@
+import ast
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from regulars.consumers import priors
-from regulars.consumers.priors import ABLATIONS, PRIORS, World, draw_traits, draw_world, medians, quantile
+from regulars.consumers.priors import (
+    ABLATIONS,
+    PRIORS,
+    Traits,
+    World,
+    draw_traits,
+    draw_world,
+    medians,
+    quantile,
+)
 from regulars.draws import stream
 from regulars.errors import SettingError, ShapeError
 
@@ -118,3 +128,15 @@ def test_the_page_tells_every_prior_as_it_is():
         row = f"| `{prior.name}` | {prior.kind} {prior.first:g}{second} | {prior.meaning} | {prior.source} |"
         assert row in page, row
     assert all(f"`{name}`" in page for name in ABLATIONS)
+
+
+def test_every_parameter_and_trait_is_read_somewhere():
+    source = Path(priors.__file__).parents[1]
+    read = {
+        (ast.unparse(node.value).rpartition(".")[2], node.attr)
+        for file in source.rglob("*.py")
+        for node in ast.walk(ast.parse(file.read_text("utf-8")))
+        if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Load)
+    }
+    unread = {("world", name) for name in World._fields} | {("traits", name) for name in Traits._fields}
+    assert unread - read == set()

@@ -1,5 +1,7 @@
 """One consumer lived again alone is the consumer who lived among the others: for every policy."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -48,6 +50,38 @@ def test_in_a_market_without_stock_she_lives_the_same_year_alone(street, street_
     for row in (1, 80):
         told = diary.replay_one(open_shelves, street_town, tmp_path, row, "market", 0)
         assert told.counted == told.run_counted
+
+
+def test_a_policy_with_a_budget_has_no_diary(scenario, hamlet, tmp_path):
+    (tmp_path / "mine.py").write_text(
+        "from regulars.retail.contact_rules import ContactRules\n"
+        "from regulars.retail.policies.blast import Blast\n"
+        "class Scarce(Blast):\n    name = 'scarce'\n"
+        "    def pace(self):\n        return ContactRules(budget_per_day=5)\n",
+        "utf-8",
+    )
+    chosen = scenario.changed(policies=(f"{tmp_path}/mine.py:Scarce",), days=14)
+    results = run.simulate(chosen, place=hamlet, folder=tmp_path, threads=1)
+    with pytest.raises(SettingError, match="under scarce, which has a budget_per_day"):
+        diary.replay_one(chosen, hamlet, tmp_path, 1, "scarce", 0)
+    with pytest.warns(RuntimeWarning, match="no diary under scarce: .* budget_per_day"):
+        assert not diary.with_diaries(chosen, hamlet, tmp_path, results).diaries
+
+
+def test_a_diary_that_is_not_the_year_of_the_run_is_left_out_and_said(scenario, hamlet, folder, monkeypatch):
+    results = run.simulate(scenario, place=hamlet, folder=folder)
+    assert set(diary.with_diaries(scenario, hamlet, folder, results).diaries) == set(diary.SIDE_BY_SIDE)
+    told = diary.replay_one
+
+    def untrue(*given):
+        found = told(*given)
+        wrong = {**found.counted, "trips": found.counted["trips"] + 1}
+        return replace(found, counted=wrong) if found.arm == "harvest" else found
+
+    monkeypatch.setattr(diary, "replay_one", untrue)
+    with pytest.warns(RuntimeWarning, match="no diary under harvest"):
+        shown = diary.with_diaries(scenario, hamlet, folder, results).diaries
+    assert set(shown) == {"blast", "considerate"}
 
 
 def test_who_is_not_there_is_named(folder, scenario, hamlet):

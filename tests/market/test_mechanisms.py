@@ -58,3 +58,39 @@ def test_what_was_expected_is_not_creepy_and_without_expectations_purchases_are(
 def test_coupons_are_used_for_what_they_save(base, hamlet, whole):
     ablated = without(base, hamlet, "coupons", "exposure")
     assert total(ablated, "purchases", "redemptions") < total(whole, "purchases", "redemptions")
+
+
+def pinned(base, hamlet, prior, value, *mechanisms):
+    return run.simulate(base.changed(priors={prior: value}, ablate=mechanisms), place=hamlet)
+
+
+def same(one, other):
+    return one.about["state_hash"] == other.about["state_hash"]
+
+
+def test_other_senders_crowd_a_message_out_and_without_attention_they_do_not(base, hamlet, whole):
+    crowded = pinned(base, hamlet, "elsewhere_load", 80.0)
+    assert total(crowded, "blast", "opens") < 0.8 * total(whole, "blast", "opens")
+    ablated = without(base, hamlet, "attention")
+    assert total(ablated, "blast", "opens") > 1.02 * total(whole, "blast", "opens")
+    assert same(ablated, pinned(base, hamlet, "elsewhere_load", 80.0, "attention"))
+
+
+def test_what_she_reads_about_she_needs_more_and_without_exposure_she_does_not(base, hamlet, whole):
+    ablated = without(base, hamlet, "exposure")
+    assert total(ablated, "purchases", "lines") < 0.995 * total(whole, "purchases", "lines")
+    assert total(pinned(base, hamlet, "exposure_lift", 1.0), "purchases", "lines") > 1.02 * total(
+        whole, "purchases", "lines"
+    )
+    assert same(ablated, pinned(base, hamlet, "exposure_lift", 1.0, "exposure"))
+
+
+def test_a_coupon_in_hand_sells_its_product_and_without_coupons_it_does_not(base, hamlet, whole):
+    strong = pinned(base, hamlet, "coupon_lift", 5.0)
+    ablated = without(base, hamlet, "coupons")
+    told = ("blast", "purchases", "harvest")
+    redeemed, most, least = (
+        sum(total(results, arm, "redemptions") for arm in told) for results in (whole, strong, ablated)
+    )
+    assert least < redeemed < most / 1.5
+    assert same(ablated, pinned(base, hamlet, "coupon_lift", 5.0, "coupons"))

@@ -5,11 +5,12 @@ import subprocess
 import sys
 import time
 
+import numpy as np
 import pytest
 
 from regulars.consumers import priors
 from regulars.errors import RegularsError, SettingError
-from regulars.market import arms, kernels, run, town
+from regulars.market import arms, day, kernels, outcome, run, town
 from regulars.report.metrics import summary
 from regulars.settings import SweepSettings
 
@@ -105,6 +106,7 @@ def test_a_run_on_two_cores_is_stopped_at_once_and_leaves_no_worker(three, hamle
     with pytest.raises(KeyboardInterrupt):
         run.simulate(three.changed(days=60), place=hamlet, threads=2, progress=stop)
     assert not multiprocessing.active_children()
+    assert not run._SHARED  # nor the town, which is large
 
 
 def test_a_lock_dies_with_its_process(tmp_path):
@@ -227,9 +229,89 @@ def test_an_edited_policy_file_is_another_arm(scenario, hamlet, tmp_path):
     assert found == [1, 2]
 
 
-def test_nobody_shops_when_the_shops_are_closed(scenario, hamlet):
-    from regulars.market import day
+def test_an_edited_file_that_a_policy_imports_is_another_arm(scenario, hamlet, tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "mine.py").write_text(
+        "import numpy as np\nfrom regulars.retail.decision import propose\nfrom regulars.retail.policies import Policy\n"
+        "from beside import choice\n"
+        "class Mine(Policy):\n    name = 'mine'\n    def decide(self, view, today, draws):\n"
+        "        who = np.arange(0, len(view.row), choice.STEP)\n"
+        "        best = int(np.argmax(today.saving))\n        return propose(view, today, who, np.full(len(who), best))\n",
+        "utf-8",
+    )
+    (tmp_path / "beside").mkdir()
+    chosen = scenario.changed(policies=(f"{tmp_path}/mine.py:Mine",), days=7)
+    contacts = []
+    for step in ("1", "30"):
+        (tmp_path / "beside" / "choice.py").write_text(f"STEP = {step}\n", "utf-8")
+        results = run.simulate(chosen, place=hamlet, folder=tmp_path, threads=1)
+        contacts.append(results.totals.filter(metric="contacts")["value"].item())
+    assert len(list((tmp_path / run.ARMS).glob("*.npz"))) == 2
+    assert contacts[0] > 5 * contacts[1] > 0
 
+
+def test_an_arm_lives_the_warm_up_of_its_own_pinned_priors(scenario, hamlet):
+    swept = scenario.changed(
+        policies=("silence", "considerate"),
+        days=7,
+        sweep=SweepSettings(priors=("guardians", "creep_pull"), prior_policies=("considerate",), worlds=1),
+    )
+    at_first = run.simulate(swept, place=hamlet, threads=1).totals.filter(metric="reachable_start")
+    found = {
+        (setting, level): value
+        for setting, level, value in at_first.select("setting", "level", "value").rows()
+    }
+    low, high = (priors.quantile("guardians", level) for level in arms.SWEEP_LEVELS)
+    # Guardians allow fewer messages on the first day.
+    assert found["guardians", low] > found["guardians", high]
+    assert all(value == found["", None] for (name, _), value in found.items() if name == "creep_pull")
+
+
+def warm_state(scenario, place, pinned):
+    warm = day.warm_up(scenario, place, 0, pinned)
+    columns = [*warm.needs, warm.margin_cents]
+    return outcome.state_hash([*columns, *(array for shop in warm.shops for array in shop.arrays().values())])
+
+
+@pytest.fixture(scope="module")
+def two_shops(street):
+    return street.changed(warm_up=7, retailers=street.retailers[:2])
+
+
+@pytest.fixture(scope="module")
+def usual_state(two_shops, street_town):
+    return warm_state(two_shops, street_town, {})
+
+
+@pytest.mark.parametrize("prior", priors.PRIORS, ids=lambda prior: prior.name)
+def test_a_warm_up_depends_on_no_prior_but_those_named_for_it(two_shops, street_town, usual_state, prior):
+    other = 0.5 * priors.quantile(prior.name, 0.02) + 0.01
+    same = warm_state(two_shops, street_town, {prior.name: other}) == usual_state
+    assert same or prior.name in day.AT_REST
+    assert not same or prior.name not in ("unconcerned", "guardians", "share_concentration")
+
+
+def test_uses_of_data_are_counted_by_arm_and_the_ledger_keeps_those_of_the_warm_up(scenario, hamlet):
+    chosen = scenario.changed(policies=("silence", "blast", "harvest"), days=14)
+    results = run.simulate(chosen, place=hamlet, threads=1)
+    uses, covert = (
+        dict(results.totals.filter(metric=name).select("arm", "value").rows())
+        for name in ("uses", "covert_uses")
+    )
+    # Silence uses what all buy; a blast counts its contacts too; a harvest opens everything, allowed or not.
+    assert 0 < uses["silence"] < uses["blast"] < uses["harvest"]
+    assert covert["silence"] == covert["blast"] == 0 < covert["harvest"] < uses["harvest"]
+    warm = day.warm_up(chosen, hamlet, 0)
+    before = warm.shops[0].ledger.uses
+    assert before.sum() > 0
+    life = day.Life(chosen, hamlet, 0, arms.tasks(chosen)[0].arm, warm)
+    assert np.array_equal(life.shops[0].ledger.uses, before)
+    life.live(0)
+    assert life.shops[0].ledger.uses.sum() > before.sum()  # and it shares nothing with the other arms'
+    assert warm.shops[0].ledger.uses is before
+
+
+def test_nobody_shops_when_the_shops_are_closed(scenario, hamlet):
     closed = hamlet.fit_about["closed_days"]
     assert closed == [358]
     life = day.Life(scenario.changed(warm_up=42), hamlet, 0)

@@ -1,9 +1,11 @@
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from regulars import draws, terms
-from regulars.market import stock
+from regulars.errors import SettingError
+from regulars.market import stock, town
 
 KEY = draws.stream(1)
 
@@ -57,3 +59,16 @@ def test_delivery_fills_up():
     stock.deliver(shelves)
     assert np.array_equal(shelves.on_hand, shelves.order_up_to)
     assert not shelves.out.any()
+
+
+def test_what_she_does_and_what_she_takes_instead_are_never_the_same_luck():
+    products = np.array([0, 1 << 20, (1 << 20) + 5, stock.MOST_PRODUCTS - 1])
+    categories = np.array([0, 5, 299])
+    assert not np.isin(stock.DOES | categories, products).any()
+    assert ((stock.DOES | categories) < 1 << 24).all()
+
+
+def test_a_town_of_too_many_products_is_refused(street, monkeypatch):
+    monkeypatch.setattr(stock, "MOST_PRODUCTS", 1000)
+    with pytest.raises(SettingError, match=r"67,835 products; at most 1,000 can be told apart"):
+        town.build(street)

@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from regulars.market import arms, day, run
+from regulars.market import arms, day, run, town
 from regulars.terms import NONE, Fate, OfferKind
 
 
@@ -48,6 +48,23 @@ def test_the_same_street_twice_is_the_same(street, street_town, results):
 def test_no_retailer_makes_anybody_shop_twice_a_day(results, street):
     trips = results.consumers.group_by("consumer").agg(pl.col("trips").sum())["trips"]
     assert 0 < trips.max() <= street.days
+
+
+def test_each_retailer_ranks_offers_by_its_own_prices_and_costs(street):
+    first, *others = street.retailers
+    dear, costly = replace(first, name="dear", price_level=1.5), replace(first, name="costly", margin=0.05)
+    place = town.build(street.changed(retailers=(first, dear, costly, *others)))
+    usual, dearer, thinner, *rest = place.catalogs
+    assert all(catalog is usual for catalog in rest)  # same terms, one catalog
+    assert np.allclose(dearer.price_cents, 1.5 * usual.price_cents)
+    assert (thinner.price_cents == usual.price_cents).all()
+    assert thinner.margin_share.mean() < usual.margin_share.mean()
+    assert (
+        thinner.standing.margin[usual.standing.offer >= 0] < usual.standing.margin[usual.standing.offer >= 0]
+    ).all()
+    assert len(dearer.offers.kind) == len(usual.offers.kind)  # the same offers by number
+    opened = day.Life(street.changed(retailers=(first, dear, costly, *others)), place, 0).shops
+    assert [shop.catalog for shop in opened] == list(place.catalogs)
 
 
 def test_a_coupon_for_what_was_out_is_still_in_hand(street, street_town):

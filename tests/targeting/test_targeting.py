@@ -112,7 +112,11 @@ def test_a_table_of_people_is_joined_by_the_customers_name(panel, tmp_path):
 @pytest.mark.parametrize(
     ("text", "error", "words"),
     [
-        ("id,age\n1,30\n", UnknownColumn, "'card' is not in .*--person"),
+        (
+            "id,age\n1,30\n",
+            UnknownColumn,
+            r"^'card' is not in \S*people\.csv; it has id, age\. Name the column of the customer with --person$",
+        ),
         ("card,age\n1,30\n1,31\n", BadInput, "line 3, card: '1' cannot be used. Give each customer one row"),
         ("card,age\nnobody,30\n", BadInput, "in the purchases"),
         ("card\n1\n", BadInput, "add a column"),

@@ -130,7 +130,6 @@ class World(NamedTuple):
     # what a message in hand does to demand
     exposure_lift: float
     exposure_half_life_days: float
-    product_half_life_days: float
     coupon_lift: float
     permission_premium: float
     # where she shops
@@ -233,8 +232,7 @@ revoke_chance             | U 0.2 0.4     | - | chance to take the scope back af
 disclosure_gain           | LN 0.3 0.2    | - | expected gain of sharing, as a share of fit_value
 endowment                 | LN 0.3 0.3    | Acquisti et al. 2013 | reluctance to let data go
 exposure_lift             | LN 0.15 0.35  | Venkatesan, Farris 2012 | rise of a need after a message about it
-exposure_half_life_days   | LN 14 0.2     | Bleier, Eisenbeiss 2015 | half-life of that for the category
-product_half_life_days    | LN 3 0.2      | Bleier, Eisenbeiss 2015 | half-life of that for the product
+exposure_half_life_days   | LN 14 0.2     | Bleier, Eisenbeiss 2015 | half-life of that rise
 coupon_lift               | LN 1.2 0.3    | - | log factor on a product per share saved by its coupon
 permission_premium        | LN 0.05 0.4   | - | share of spend that leave to contact is worth after the run
 inside_mean               | N 0.55 0.04   | East et al. 1995 | share of wallet at the run's retailers

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import ast
+import sys
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from regulars.consumers import priors
@@ -51,7 +54,7 @@ def tasks(scenario: Scenario) -> list[Task]:
     SettingError
         when a policy of the user's own cannot be loaded, or two would have the same name.
     """
-    _own_name.cache_clear()  # the file may have been edited since the last run
+    _forget(scenario)
     if scenario.mode == "market":
         market = Arm(
             "market",
@@ -76,6 +79,52 @@ def label(policy: str) -> str:
     if ":" not in policy:
         return policy
     return _own_name(policy)
+
+
+def own_files(policy: str) -> list[Path]:
+    """The file of a policy of the user's own, and all of its folder that it imports; none for a shipped one."""
+    path = Path(policy.rpartition(":")[0]).resolve()
+    found: set[Path] = set()
+    waiting = [path] if ":" in policy else []
+    while waiting:
+        file = waiting.pop()
+        if file not in found and file.is_file():
+            found.add(file)
+            waiting += _imported(file, path.parent)
+    return sorted(found)
+
+
+def _imported(file: Path, folder: Path) -> Iterator[Path]:
+    """Where the modules that a file imports would be in a folder."""
+    try:
+        tree = ast.parse(file.read_bytes())
+    except (SyntaxError, ValueError):
+        return  # is told when the policy is loaded
+    for node in ast.walk(tree):
+        root, names = folder, []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            root = file.parents[node.level - 1] if node.level else folder
+            names = [f"{node.module or ''}.{alias.name}".strip(".") for alias in node.names]
+        for name in names:
+            parts = name.split(".")
+            for k in range(1, len(parts) + 1 if parts[0] != "regulars" else 0):
+                yield root.joinpath(*parts[:k]).with_suffix(".py")
+                yield root.joinpath(*parts[:k], "__init__.py")
+
+
+def _forget(scenario: Scenario) -> None:
+    """Policies of the user's own are read anew: their files may have been edited since the last run."""
+    _own_name.cache_clear()
+    named = {*scenario.policies, *(retailer.policy for retailer in scenario.retailers)}
+    own = {path for policy in named for path in own_files(policy)}
+    for name, module in list(sys.modules.items()) if own else ():
+        file = getattr(module, "__file__", None)
+        if name != "__main__" and file and Path(file).resolve() in own:
+            parts = name.split(".")  # a package keeps what was imported from it
+            for k in range(1, len(parts) + 1):
+                sys.modules.pop(".".join(parts[:k]), None)
 
 
 @cache

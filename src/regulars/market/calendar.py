@@ -40,7 +40,3 @@ class Calendar:
     def date(self, day: int) -> datetime.date:
         """The date that a day has."""
         return self.start + datetime.timedelta(days=day)
-
-    def report_week(self, day: int) -> int:
-        """Week of the report, counted from 0 in sevens from day 0."""
-        return day // 7

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -43,6 +43,8 @@ from regulars.terms import (
 #: Wishes that she states when she shares what she wants, and for how many days they stand.
 WISHES = 4
 WISH_DAYS = 90
+#: Priors that a warm-up may depend on: who she is and where she shops. All others are at work only after a contact.
+AT_REST = ("unconcerned", "guardians", "inside_mean", "inside_concentration", "share_concentration")
 #: Hour of the day at which a retailer decides in a run.
 HOUR = 10
 
@@ -247,9 +249,9 @@ class Life:
         ]
 
 
-def warm_up(scenario: Scenario, place: Town, number: int) -> Warm:
-    """Live the days before day 0, without contacts; every arm of the world goes on from here."""
-    life = Life(scenario, place, number)
+def warm_up(scenario: Scenario, place: Town, number: int, pinned: Mapping[str, float] | None = None) -> Warm:
+    """Live the days before day 0, without contacts; every arm of the world that pins these priors goes on from here."""
+    life = Life(replace(scenario, priors={**scenario.priors, **(pinned or {})}), place, number)
     earned = np.zeros_like(life.tally.margin_cents)
     for day in range(-scenario.warm_up, 0):
         lived = life.live(day)
@@ -282,7 +284,7 @@ def live(
 
 
 def closing(life: Life, warm: Warm) -> dict[str, NDArray[np.float64]]:
-    """Value of the base that remains and share of regulars, per retailer.
+    """Value of the base that remains, share of regulars, and uses of data as the ledgers tell them, per retailer.
 
     A consumer's margin at rest is that of the warm-up, scaled to a year. Next year's is that times what memory does to
     her choice of shop once irritation and brand memory are gone and creepy episodes have faded to their mean over the
@@ -315,7 +317,14 @@ def closing(life: Life, warm: Warm) -> dict[str, NDArray[np.float64]]:
         "base_value": np.array(base),
         "regulars": np.array(regulars),
         "reachable_start": np.array(at_first),
+        "uses": _entered(life.shops, "uses") - _entered(warm.shops, "uses"),
+        "covert_uses": _entered(life.shops, "covert") - _entered(warm.shops, "covert"),
     }
+
+
+def _entered(shops: list[Retailer], name: str) -> NDArray[np.float64]:
+    """(R,) sum of these counts in each retailer's ledger."""
+    return np.array([float(shop.ledger.arrays()[name].sum()) for shop in shops])
 
 
 def favourites(habits: Habits, rows: I32) -> NDArray[np.int32]:
@@ -339,7 +348,7 @@ def _make_do(today, people, aisle, shelves, short, n, lines):
         if offer != NONE and aisle.offers.kind[offer] == _COUPON:
             give_back(people.hand, i, r, lines.category[line], offer)
         u = draws.uniform(
-            today.key, draws.Purpose.SUBSTITUTE, name, today.day, (1 << 20) + lines.category[line]
+            today.key, draws.Purpose.SUBSTITUTE, name, today.day, stock.DOES | lines.category[line]
         )
         if u < stock.SUBSTITUTE:
             product = choice.substitute(today, people, aisle, shelves.out[r], lines, line)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,7 +15,7 @@ import polars as pl
 
 from regulars import settings
 from regulars.errors import RegularsError, SettingError
-from regulars.market import arms, day, outcome, run, town
+from regulars.market import arms, day, outcome, run, shops, town
 from regulars.market.arms import Task
 from regulars.market.town import Town
 from regulars.report.results import Results
@@ -131,7 +132,15 @@ def replay(folder: Path, household_id: str | None, arm: str, world: int) -> Diar
 
 
 def replay_one(scenario: Scenario, place: Town, folder: Path, row: int, arm: str, world: int) -> Diary:
-    """The diary of one row of a town that is already laid out."""
+    """The diary of one row of a town that is already laid out.
+
+    Raises
+    ------
+    SettingError
+        when the run has no such arm or world, or what she lived depended on everybody else.
+    RegularsError
+        when the arm is not finished.
+    """
     if any(retailer.weeks_of_stock > 0 for retailer in scenario.retailers):
         retailers = ", ".join(
             f"{{ name = {json.dumps(retailer.name)}, policy = {json.dumps(retailer.policy)} }}"
@@ -143,6 +152,12 @@ def replay_one(scenario: Scenario, place: Town, folder: Path, row: int, arm: str
             f'name = "stocked"\nmode = "{scenario.mode}"\nretailer = [{retailers}]'
         )
     task = _task_of(scenario, arm, world)
+    for policy, chosen in zip(task.arm.policies, task.arm.settings, strict=True):
+        if shops.policy_of(policy, chosen, place).pace().budget_per_day is not None:
+            raise SettingError(
+                f"a diary cannot be replayed under {arm}, which has a budget_per_day: who was contacted depended on "
+                "everybody else. Run the policy without one"
+            )
     path = run.arm_file(folder, scenario, place, task)
     if not path.is_file():
         raise RegularsError(
@@ -160,7 +175,7 @@ def replay_one(scenario: Scenario, place: Town, folder: Path, row: int, arm: str
             shop.restore(learned.on(r, today))
         happened = life.live(today)
         date = alone.calendar.date(today).isoformat()
-        for kind, text in _tell(happened, alone, scenario, life):
+        for kind, text in _tell(happened, alone, scenario):
             for name, value in zip(_SCHEMA, (today, date, kind, text), strict=True):
                 entries[name].append(value)
     replay_s = time.perf_counter() - began
@@ -179,7 +194,8 @@ def with_diaries(scenario: Scenario, place: Town, folder: Path, results: Results
     """The results with one consumer's diary in up to three arms of the first world.
 
     She is the one whose judgement the arms divide most: compelling under the last of them, creepy or annoying under the
-    others, and shut out there if anybody is.
+    others, and shut out there if anybody is. A diary that cannot be replayed, or is not the year that the run counted,
+    is left out with a warning.
     """
     people = results.consumers.filter(pl.col("world") == 0)
     present = people["arm"].unique(maintain_order=True).to_list()
@@ -204,8 +220,18 @@ def with_diaries(scenario: Scenario, place: Town, folder: Path, results: Results
     if not score.height:
         return results
     row = int(np.searchsorted(place.habits.consumer, score["consumer"][0]))
-    told = {arm: replay_one(scenario, place, folder, row, arm, 0) for arm in chosen}
-    return replace(results, diaries={arm: diary.entries for arm, diary in told.items()})
+    told = {}
+    for arm in chosen:
+        try:
+            diary = replay_one(scenario, place, folder, row, arm, 0)
+            if not diary.equal:
+                raise RegularsError(
+                    f"replayed she lives {diary.counted}, the run counted {diary.run_counted}"
+                )
+            told[arm] = diary.entries
+        except RegularsError as error:
+            warnings.warn(f"The page has no diary under {arm}: {error}", RuntimeWarning, stacklevel=2)
+    return replace(results, diaries=told)
 
 
 def _scenario_of(folder: Path) -> Scenario:
@@ -241,11 +267,11 @@ def _counts(tallied: Any, row: int) -> dict[str, int]:
     }
 
 
-def _tell(happened: day.Day, place: Town, scenario: Scenario, life: day.Life) -> Iterator[tuple[str, str]]:
+def _tell(happened: day.Day, place: Town, scenario: Scenario) -> Iterator[tuple[str, str]]:
     """The day in words, in the order of the day."""
     for r, talk in enumerate(happened.talks):
         if talk is not None:
-            yield from _talk(talk, scenario.retailers[r].name, place, life.shops[r])
+            yield from _talk(talk, scenario.retailers[r].name, place)
     for k in range(happened.trip_count):
         name = scenario.retailers[int(happened.shoppers.retailer[k])].name
         store = place.names.stores[int(happened.shoppers.store[k])]
@@ -254,7 +280,7 @@ def _tell(happened: day.Day, place: Town, scenario: Scenario, life: day.Life) ->
         yield "bought", _line(happened.lines, k, place)
 
 
-def _talk(talk: day.Talk, name: str, place: Town, shop: Any) -> Iterator[tuple[str, str]]:
+def _talk(talk: day.Talk, name: str, place: Town) -> Iterator[tuple[str, str]]:
     names = tuple(place.names.categories)
     for k in range(len(talk.messages.consumer)):
         channel = Channel(int(talk.messages.channel[k])).name.lower()

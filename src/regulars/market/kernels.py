@@ -125,7 +125,7 @@ def _hamlet() -> Town:
         shelf=goods,
         aisle=aisle_of(goods, demand, offered.offers),
         calendar=Calendar(datetime.date(2017, 1, 1), WEEKS, 365),
-        catalog=offered,
+        catalogs=(offered,),
         history=history.sent(contacts, campaigns, offered),
         weekly_units=popularity,
         names=Names(names, ["product"] * PRODUCTS, ["store"]),

@@ -53,8 +53,8 @@ SHARES = ("trust", "regulars")
 class Outcome:
     """Counts and closing state of one arm in one world.
 
-    ``closing`` maps a measure (base_value in currency units, regulars as a share, reachable_start as a count) to its
-    (R,) values.
+    ``closing`` maps a measure to its (R,) values: base_value in currency units, regulars as a share, and as counts
+    reachable_start, uses (scopes of a customer opened for a purpose, as the ledger tells) and of these covert_uses.
     ``learned`` is what each retailer knew in common day by day (:class:`Learned`), so that one consumer's year can be
     replayed alone.
     """

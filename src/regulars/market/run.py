@@ -24,7 +24,7 @@ from regulars.report.results import Results
 from regulars.retail import policies
 from regulars.settings import Scenario
 
-#: Called now and then with the begun tasks, as (name, days lived, days in all), and how many tasks are planned.
+#: Called with the begun tasks, as (name, days lived, days in all), and how many tasks are planned.
 Progress = Callable[[list[tuple[str, int, int]], int], None]
 
 #: Folder of finished arms inside a run's folder.
@@ -46,7 +46,8 @@ def simulate(
     scenario : what to run
     folder : where each finished arm is kept at once, so that a stopped run goes on where it was; None keeps nothing
     threads : how many cores to use, 0 for all; the results do not depend on it
-    progress : called about five times a second with every begun task and the share of it that is done
+    progress : told how far every begun task is: on one core with each week lived, on several with each finished arm and
+        at least five times a second once the first is finished
     place : a town that was built before; None builds the scenario's own
 
     Raises
@@ -159,11 +160,11 @@ def _live_all(
         return
     small = town.sample(place, scenario.sweep.consumers, scenario.seed)
     places = {number: place if work[number].arm.group == "arms" else small for number in waiting}
-    warm: dict[tuple[int, int], day.Warm] = {}
+    warm: dict[_Warmth, day.Warm] = {}
     for number in waiting:
-        size = len(places[number].habits.consumer)
-        if (work[number].world, size) not in warm:
-            warm[work[number].world, size] = day.warm_up(scenario, places[number], work[number].world)
+        task, here = work[number], places[number]
+        if _warmth(task, here) not in warm:
+            warm[_warmth(task, here)] = day.warm_up(scenario, here, task.world, task.arm.priors)
     lived = RawArray("i", len(work))
     for number in set(range(len(work))) - set(waiting):
         lived[number] = scenario.days
@@ -179,20 +180,31 @@ def _live_all(
         return
     # Forked workers inherit town and compiled kernels without copying; they run NumPy and kernels only.
     _SHARED.update(scenario=scenario, places=places, work=work, warm=warm, lived=lived)
-    # The first arm is lived here, so that the kernels of demand are compiled once, not once per worker.
     context = multiprocessing.get_context("fork")
-    first, *rest = waiting
-    yield first, _one(first)[1]
-    with _pool(context, threads) as pool:
-        going: set[Future[tuple[int, outcome.Outcome]]] = {pool.submit(_one, number) for number in rest}
-        while going:
-            done, going = wait(going, timeout=0.2, return_when=FIRST_COMPLETED)
-            # Those that were finished first: when a worker is lost, all the others fail at once.
-            for future in sorted(done, key=lambda each: each.exception() is not None):
-                yield future.result()
-            if progress:
-                progress(_begun(scenario, work, lived), len(work))
-    _SHARED.clear()
+    try:
+        # The first arm is lived here, so that the kernels of demand are compiled once, not once per worker.
+        first, *rest = waiting
+        yield first, _one(first)[1]
+        with _pool(context, threads) as pool:
+            going: set[Future[tuple[int, outcome.Outcome]]] = {pool.submit(_one, number) for number in rest}
+            while going:
+                done, going = wait(going, timeout=0.2, return_when=FIRST_COMPLETED)
+                # Those that were finished first: when a worker is lost, all the others fail at once.
+                for future in sorted(done, key=lambda each: each.exception() is not None):
+                    yield future.result()
+                if progress:
+                    progress(_begun(scenario, work, lived), len(work))
+    finally:
+        _SHARED.clear()  # or the town would stay in memory
+
+
+#: World, consumers and pinned priors: what a warm-up depends on.
+_Warmth = tuple[int, int, tuple[tuple[str, float], ...]]
+
+
+def _warmth(task: arms.Task, place: town.Town) -> _Warmth:
+    pinned = sorted((name, value) for name, value in task.arm.priors.items() if name in day.AT_REST)
+    return task.world, len(place.habits.consumer), tuple(pinned)
 
 
 _SHARED: dict[str, Any] = {}
@@ -228,10 +240,10 @@ def _live(
     scenario: Scenario,
     place: town.Town,
     task: arms.Task,
-    warm: dict[tuple[int, int], day.Warm],
+    warm: dict[_Warmth, day.Warm],
     tell: Callable[[int], None],
 ) -> outcome.Outcome:
-    return day.live(scenario, place, task, warm[task.world, len(place.habits.consumer)], tell)
+    return day.live(scenario, place, task, warm[_warmth(task, place)], tell)
 
 
 def _begun(scenario: Scenario, work: list[arms.Task], lived: Any) -> list[tuple[str, int, int]]:
@@ -254,10 +266,8 @@ def _fingerprint(scenario: Scenario, place: town.Town, task: arms.Task) -> str:
         if name not in ("sweep", "worlds", "policies", "about")
     }
     lived_by = scenario.sweep.consumers if task.arm.group != "arms" else 0
-    # A policy of the user's own is code too.
-    own = [
-        Path(policy.rpartition(":")[0]).read_text("utf-8") for policy in task.arm.policies if ":" in policy
-    ]
+    # A policy of the user's own is code too, with what it imports.
+    own = [path.read_bytes() for policy in task.arm.policies for path in arms.own_files(policy)]
     parts = [town.code_digest(), plain, lived_by, own, asdict(task), place.fingerprint]
     text = json.dumps(parts, sort_keys=True, default=str)
     return hashlib.blake2b(text.encode(), digest_size=12).hexdigest()

@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regulars.consumers.population import Habits
-from regulars.ledger import Counts
 from regulars.market.town import Town
 from regulars.retail import consent as consents
 from regulars.retail import policies
@@ -38,14 +37,15 @@ def open_new(place: Town, key: NDArray[np.uint32], index: int, consent_bits: U8)
     ----------
     consent_bits : (N, 9) what each allows on the first day, bits of Purpose by Scope
     """
-    record = records.new(place.habits.consumer, place.catalog.categories)
+    catalog = place.catalogs[index]
+    record = records.new(place.habits.consumer, catalog.categories)
     contacted = (consent_bits[:, Scope.CONTACT] >> Purpose.CONTACT) & 1
     record.optin[:] = np.where(contacted, OPTED_IN | BY_POST, 0)
     consent = consents.new(len(record.customer))
     consent.bits[:] = consent_bits
     told = consent_bits[:, Scope.DEMOGRAPHICS] != 0
     _tell_demographics(record, place.habits, told)
-    return Retailer(policies.make("silence"), place.catalog, record, consent, key=key, index=index)
+    return Retailer(policies.make("silence"), catalog, record, consent, key=key, index=index)
 
 
 def reopen(warm: Retailer, place: Town, name: str, settings: Mapping[str, Any]) -> Retailer:
@@ -60,10 +60,10 @@ def reopen(warm: Retailer, place: Town, name: str, settings: Mapping[str, Any]) 
         _tell_demographics(record, place.habits, np.ones(len(record.customer), np.bool_))
     shop = Retailer(
         policy,
-        place.catalog,
+        warm.catalog,
         record,
         consents.subset(warm.consent, np.arange(len(warm))),
-        ledger=Counts(len(record.customer)),
+        ledger=warm.ledger.copy(),
         key=warm.key,
         honours_consent=not policy.covert,
         index=warm.index,

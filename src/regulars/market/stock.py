@@ -14,6 +14,9 @@ from regulars.terms import F32, I32, U8
 #: What she does when her product is out: another product, wait, another shop; the rest drops it. Emmelhainz, Stock
 #: and Emmelhainz (1991) and Corsten and Gruen (2003): other brand 26% and other size 19%, delay 15%, other store 31%.
 SUBSTITUTE, DELAY, ELSEWHERE = 0.45, 0.15, 0.31
+#: Bit of an occasion that says what she does, beside her category; without it an occasion is a product, so that a
+#: town has at most so many of them.
+DOES = MOST_PRODUCTS = 1 << 23
 
 
 class Stock(NamedTuple):

@@ -24,7 +24,7 @@ from regulars.consumers.population import Demand, Habits, Population, rows_of
 from regulars.errors import RegularsError, SettingError
 from regulars.fitting import fidelity, population_file
 from regulars.fitting.promotion import booklet_reach
-from regulars.market import provenance
+from regulars.market import provenance, stock
 from regulars.market.calendar import Calendar
 from regulars.retail import catalog, policies
 from regulars.retail.catalog import Catalog, CatalogSettings
@@ -63,7 +63,7 @@ class Town:
     shelf: Shelf
     aisle: Aisle
     calendar: Calendar
-    catalog: Catalog
+    catalogs: tuple[Catalog, ...]  #: of each retailer: the same offers, at its own prices and costs
     history: dict[str, object]  #: settings of the policy of that name
     weekly_units: NDArray[np.float32]  #: (P,) units that these consumers usually buy in a week
     names: Names
@@ -73,10 +73,13 @@ class Town:
     fit_about: dict[str, Any]
     fingerprint: str
 
+    @property
+    def catalog(self) -> Catalog:
+        """The first retailer's."""
+        return self.catalogs[0]
+
     def about(self, scenario: Scenario) -> dict[str, Any]:
         """What a report says of the run's inputs."""
-        from regulars.retail import policies
-
         return {
             "scenario": scenario.name,
             "mode": scenario.mode,
@@ -180,17 +183,14 @@ def settle(scenario: Scenario, panel: Panel, goods: Shelf, population: Populatio
             f"{scenario.days} days were asked for, but the prices and offers of {panel.source} cover {calendar.days}; "
             f"give --days {calendar.days} or less"
         )
+    if panel.products.height > stock.MOST_PRODUCTS:
+        raise SettingError(
+            f"{panel.source} has {panel.products.height:,} products; at most {stock.MOST_PRODUCTS:,} can be told apart. "
+            "Leave out those that are hardly bought"
+        )
     names = _names(panel)
-    offered = catalog.build(
-        panel.coupons,
-        panel.coupon_products,
-        panel.campaigns,
-        goods,
-        names.categories,
-        days=scenario.days,
-        first_weekday=panel.start.weekday(),
-        settings=_costs(scenario.retailers[0]),
-    )
+    catalogs = _catalogs(scenario, panel, goods, names)
+    offered = catalogs[0]
     fitted_row = np.arange(len(population)) if rows is None else rows
     return Town(
         habits=habits,
@@ -199,7 +199,7 @@ def settle(scenario: Scenario, panel: Panel, goods: Shelf, population: Populatio
         shelf=goods,
         aisle=aisle_of(goods, population.demand, offered.offers, reach=_reach(panel, offered)),
         calendar=calendar,
-        catalog=offered,
+        catalogs=catalogs,
         history=_history(panel, fitted_row, habits.consumer, offered),
         weekly_units=_weekly_units(panel) * np.float32(len(habits.consumer) / len(population)),
         names=names,
@@ -395,6 +395,24 @@ def _who(scenario: Scenario, fitted_consumers: int) -> NDArray[np.int64] | None:
 def _drawn(names: NDArray[np.uint32], consumers: int, seed: int) -> NDArray[np.int64]:
     luck = draws.uniform_column(draws.stream(seed), draws.Purpose.START, names, 0, 0xFFFFFF)
     return np.sort(np.argsort(luck, kind="stable")[:consumers]).astype(np.int64)
+
+
+def _catalogs(scenario: Scenario, panel: Panel, goods: Shelf, names: Names) -> tuple[Catalog, ...]:
+    """The catalog of each retailer; those with the same prices and costs share one."""
+    built: dict[tuple[float, CatalogSettings], Catalog] = {}
+    of = [(retailer.price_level, _costs(retailer)) for retailer in scenario.retailers]
+    for level, costs in dict.fromkeys(of):
+        built[level, costs] = catalog.build(
+            panel.coupons,
+            panel.coupon_products,
+            panel.campaigns,
+            goods._replace(price=goods.price * np.float32(level)),
+            names.categories,
+            days=scenario.days,
+            first_weekday=panel.start.weekday(),
+            settings=costs,
+        )
+    return tuple(built[terms] for terms in of)
 
 
 def _costs(retailer: RetailerSettings) -> CatalogSettings:
