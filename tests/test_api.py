@@ -11,9 +11,9 @@ from regulars.errors import SettingError
     [
         ({"consumers": "a"}, "consumers is 'a'; it must be of type int"),
         ({"policies": 3}, "policies is 3; it must be of type list"),
-        ({"policies": [3]}, "3 is given as a policy"),
+        ({"policies": [3]}, "policies is .3.; it must be of type list of str"),
         ({"policys": ["silence"]}, "did you mean 'policies'"),
-        ({"priors": {"creep_pull": "much"}}, "creep_pull is pinned to 'much'; it must be a number"),
+        ({"priors": {"creep_pull": "much"}}, "priors is .*creep_pull.*; it must be of type table of float"),
         ({"ablate": "nonsense"}, "'nonsense' is no mechanism that can be taken out. Choose from irritation"),
     ],
 )

@@ -162,9 +162,6 @@ class Scenario:
             raise SettingError(
                 "policy_settings are for mode 'market'; in mode 'arms' each policy runs as it comes"
             )
-        for name in (*self.policies, *self.ablate):
-            if not isinstance(name, str):
-                raise SettingError(f"{name!r} is given as a policy or mechanism; give its name")
         if not self.policies:
             raise SettingError('a scenario needs at least one policy, such as "silence"')
         labels = [policy.rsplit(":", 1)[-1] for policy in self.policies]

@@ -199,8 +199,8 @@ class Life:
         return Talk(decisions, messages, responses, fit)
 
     def _change_consent(self, shop: Retailer, day: int, messages: Messages, responses: Responses) -> None:
-        """What she took back after a creepy message, and what she shared when asked."""
-        purposes = 1 << terms.Purpose.PERSONALIZE
+        """What she took back after a creepy message, and what she shared when asked: to be used, and learned from."""
+        purposes = 1 << terms.Purpose.PERSONALIZE | 1 << terms.Purpose.MEASURE
         back = np.flatnonzero(responses.reactions & _WITHDRAW)
         scopes = _SCOPE_OF_BASIS[messages.basis[back]]
         for scope in np.unique(scopes):
