@@ -33,7 +33,7 @@ class Shelf(NamedTuple):
     placement_store : (bits,) uint16, the store of each bit: the inverse of ``store_bit``
     category : (P,) uint16
     private : (P,) uint8, 1 for the retailer's own brand
-    popularity : (P,) float32, units that all households of the panel bought
+    popularity : (P,) float32, how many households of the panel bought it
     category_ptr : (C + 1,) int32, where a category begins in ``category_product``
     category_product : (P,) int32, products by category, the most popular first
 

@@ -12,8 +12,8 @@ A basket has an intended size ``s``. Each category of her rows comes with the ha
 
 where the inclusive value says how good this week's prices and placement are among what she likes. A product
 is drawn among those she knows, by loyalty, and all others, by popularity, each times what depth, display,
-mailer and a coupon in hand make of it. A basket in which nothing fired gets the one category that was nearest
-to it.
+mailer and a coupon in hand make of it. A basket in which too little fired gets one category, or two when
+more than one was meant, in proportion to the hazards.
 
 Luck is named by category and line number, never by position, so nothing that happens to one category moves
 another.
@@ -39,6 +39,8 @@ _PRODUCT = int(draws.Purpose.PRODUCT)
 _UNITS = int(draws.Purpose.UNITS)
 _REDEEM = int(draws.Purpose.REDEEM)
 _SUBSTITUTE = int(draws.Purpose.SUBSTITUTE)
+#: Categories that a basket meant to have at least so many has: one that is meant to have one has an aim of its own.
+LEAST = 3
 # Occasions of REDEEM draws that say which categories a booklet has coupons for, and whether it is used.
 _BOOKLET = 1 << 23
 _DRAWER = 1 << 22
@@ -70,6 +72,11 @@ NOTHING, A_MESSAGE, A_COUPON = 0, 1, 2
 #: Weight of the product bought last against all others of the category together, at once, and days after
 #: which half of that is left (state dependence; Dube, Hitsch and Rossi, 2010).
 AGAIN, AGAIN_HALF_LIFE = 0.25, 45.0
+
+#: Part of her response to promotions in what she knows, and in what is new to her: deals are for trying.
+KNOWN_DEAL, FRESH_DEAL = 0.75, 1.3
+#: How much less she tries a product for each unit of log price that it is away from what she took last.
+NEAR = 1.0
 
 #: Shoppers whose categories are chosen before their products are: few enough to stay in the cache in between.
 CHUNK = 32
@@ -167,7 +174,7 @@ def explore_tables(shelf: Shelf, response: Sequence[float] | F32) -> Explore:
     weeks, products = shelf.price.shape
     categories = len(shelf.category_ptr) - 1
     cumulative = np.empty((weeks, products), np.float32)
-    cut = -np.log1p(-np.minimum(shelf.depth, np.float32(DEEPEST)))
+    cut = np.minimum(shelf.depth, np.float32(DEEPEST))
     value = np.ones((weeks, categories), np.float32)
     stores = max(len(shelf.placement_store), 1)
     display = np.bitwise_count(shelf.display).sum(1, dtype=np.float64) / stores
@@ -176,7 +183,8 @@ def explore_tables(shelf: Shelf, response: Sequence[float] | F32) -> Explore:
     order = shelf.category_product
     starts = shelf.category_ptr[:-1]
     filled = np.diff(shelf.category_ptr) > 0
-    b = [float(x) for x in response]
+    b = [FRESH_DEAL * float(x) for x in response]
+    b[7] = float(response[7])
     factor = np.empty((weeks, products), np.float32)
     for week in range(weeks):
         x = cut[week].astype(np.float64)
@@ -318,13 +326,13 @@ def choose_categories(today, town, aisle, shoppers, start, stop, lines, m):
             if (u < low and u < 1.0 - draws.exp(-low)) or (
                 u < 1.0 - draws.exp(-hazard * lift(today, town, aisle, seen, row, category))
             ):
-                picks = _pick(visit, row, category, lines, top, picks)
+                picks = _pick(visit, row, category, size, lines, top, picks)
         entering = scale * novelty[i]
         if held:
-            picks = _enter_by_message(today, town, aisle, visit, entering, lines, top, picks, end)
-        picks = _enter_new(today, town, visit, entering, lines, top, first, picks, end)
-        if picks == first:
-            picks = _force_one(today, town, visit, size, lines, top, picks)
+            picks = _enter_by_message(today, town, aisle, visit, size, entering, lines, top, picks, end)
+        picks = _enter_new(today, town, visit, size, entering, lines, top, first, picks, end)
+        while picks - first < min(size + 1, LEAST):
+            picks = _force_one(today, town, visit, size, lines, top, first, picks)
     return picks
 
 
@@ -341,11 +349,14 @@ def choose_products(today, town, aisle, picks, lines, m):
         row, category = np.int64(lines.row[at]), np.int64(lines.category[at])
         held = in_hand_for(today, i, retailer, category, town, aisle)
         visit = Visit(i, retailer, np.int64(lines.store[at]), held)
-        more = 0.0
+        size = lines.units[at]
+        mean_lines = np.float64(town.demand.entry_lines[category])
         mean_units = np.float64(town.demand.entry_units[category])
         if row != NONE:
-            more = 1.0 - 1.0 / max(np.float64(habits.row_lines[row]), 1.0)
-            mean_units = np.float64(habits.row_units[row])
+            mean_lines, mean_units = np.float64(habits.row_lines[row]), np.float64(habits.row_units[row])
+        mean_lines = 1.0 + max(mean_lines - 1.0, 0.0) * town.demand.size_lines[size]
+        more = 1.0 - 1.0 / mean_lines
+        more_units = (mean_units - 1.0) * town.demand.size_units[size]
         first = m
         for ordinal in range(MOST_OF_CATEGORY):
             occasion = category * MOST_OF_CATEGORY + ordinal
@@ -355,7 +366,7 @@ def choose_products(today, town, aisle, picks, lines, m):
             for earlier in range(first, m):
                 fresh = fresh and lines.product[earlier] != product
             if fresh:
-                extra = (mean_units - 1.0) * town.demand.more_units[product]
+                extra = more_units * town.demand.more_units[product]
                 units = units_of(draws.unit(u_units), 1.0 + extra)
                 write_line(today, aisle, visit, row, category, product, units, lines, m)
                 if held == A_COUPON:
@@ -367,13 +378,14 @@ def choose_products(today, town, aisle, picks, lines, m):
 
 
 @njit(**INNER)
-def _pick(visit, row, category, lines, top, picks):
+def _pick(visit, row, category, size, lines, top, picks):
     at = top - picks
     lines.consumer[at] = visit.consumer
     lines.retailer[at] = visit.retailer
     lines.store[at] = visit.store
     lines.row[at] = row
     lines.category[at] = category
+    lines.units[at] = size
     return picks + 1
 
 
@@ -563,7 +575,7 @@ def unknown_weight(habits, row):
 def known_weight(today, town, aisle, visit, j):
     """Weight of a product that she knows, this week at this store with what she has in hand."""
     product = town.habits.product[j]
-    deal = town.habits.deal[visit.consumer]
+    deal = KNOWN_DEAL * town.habits.deal[visit.consumer]
     weight = town.habits.loyalty[j] * promotion(
         today.week, product, visit.store, deal, town.demand.response, aisle
     )
@@ -586,7 +598,7 @@ def lift(today, town, aisle, visit, row, category):
     if visit.held == A_COUPON:
         value *= _coupon_reach(today, town, aisle, visit, category)
     if row != NONE:
-        deal = habits.deal[visit.consumer]
+        deal = KNOWN_DEAL * habits.deal[visit.consumer]
         for j in range(habits.product_ptr[row], habits.product_ptr[row + 1]):
             product = habits.product[j]
             known = np.float64(habits.loyalty[j])
@@ -686,12 +698,12 @@ def _choose(today, town, aisle, visit, row, category, occasion):
             else:
                 u = (u - share) / (1.0 - share)
     if product == NONE:
-        product = _explore(today, town, aisle, visit, category, b, c, u)
+        product = _explore(today, town, aisle, visit, row, category, b, c, u)
     return product
 
 
 @njit(**INNER)
-def _explore(today, town, aisle, visit, category, first, second, pick):
+def _explore(today, town, aisle, visit, row, category, first, second, pick):
     """Two products by chain-wide popularity, then one of them by her store, her taste and her coupons.
 
     Two candidates and a choice between them (sampling-importance resampling) spare a table for every store.
@@ -701,7 +713,7 @@ def _explore(today, town, aisle, visit, category, first, second, pick):
     weight = 0.0
     for word in (first, second):
         position = popular(today.week, category, draws.unit(word), aisle)
-        view = _own_view(today, town, aisle, visit, category, position)
+        view = _own_view(today, town, aisle, visit, row, category, position)
         weight += view
         if pick * weight < view:
             product = np.int64(aisle.shelf.category_product[position])
@@ -727,7 +739,7 @@ def popular(week, category, u, aisle):
 
 
 @njit(**INNER)
-def _own_view(today, town, aisle, visit, category, position):
+def _own_view(today, town, aisle, visit, row, category, position):
     """What her own store and taste add to the chain-wide weight of a product."""
     habits = town.habits
     cumulative = aisle.explore.cumulative
@@ -739,7 +751,11 @@ def _own_view(today, town, aisle, visit, category, position):
     tilt = np.float64(habits.tier[visit.consumer]) * aisle.explore.relative[product]
     if aisle.shelf.private[product]:
         tilt += habits.private[visit.consumer]
-    deal = habits.deal[visit.consumer]
+    if row != NONE and town.needs.last_product[row] != NONE:
+        # She tries what costs about as much as what she takes.
+        away = aisle.explore.relative[product] - aisle.explore.relative[town.needs.last_product[row]]
+        tilt -= NEAR * abs(away)
+    deal = FRESH_DEAL * habits.deal[visit.consumer]
     view = promotion(today.week, product, visit.store, deal, town.demand.response, aisle) / chain
     view *= draws.exp(tilt)
     if visit.held == A_COUPON:
@@ -779,7 +795,7 @@ def _entry(u, demand):
 
 
 @njit(**INNER)
-def _enter_new(today, town, visit, entering, lines, top, first, picks, end):
+def _enter_new(today, town, visit, size, entering, lines, top, first, picks, end):
     """Categories that she never bought before, by what everybody buys: a Poisson number of them."""
     name = town.habits.consumer[visit.consumer]
     # Counted from 1, so that the cheap bound 1 - exp(-x) <= x turns most away.
@@ -796,15 +812,13 @@ def _enter_new(today, town, visit, entering, lines, top, first, picks, end):
                 draws.uniform(today.key, _CATEGORY, name, today.day, _ENTRY + count), town.demand
             )
             fresh = picks < end and row_of(visit.consumer, category, town.habits) == NONE
-            for earlier in range(first, picks):
-                fresh = fresh and lines.category[top - earlier] != category
-            if fresh:
-                picks = _pick(visit, np.int64(NONE), category, lines, top, picks)
+            if fresh and not _picked(category, lines, top, first, picks):
+                picks = _pick(visit, np.int64(NONE), category, size, lines, top, picks)
     return picks
 
 
 @njit(**INNER)
-def _enter_by_message(today, town, aisle, visit, entering, lines, top, picks, end):
+def _enter_by_message(today, town, aisle, visit, size, entering, lines, top, picks, end):
     """Categories that she never bought before, for what a message in hand adds to the chance."""
     i, retailer = visit.consumer, visit.retailer
     hand, entry = town.hand, town.demand.entry
@@ -823,19 +837,19 @@ def _enter_by_message(today, town, aisle, visit, entering, lines, top, picks, en
             added = entering * share * (min(value, MOST_LIFT_IN_HAND) - 1.0)
             words = draws.four(today.key, _CATEGORY, town.habits.consumer[i], today.day, category >> 2)
             if added > 0.0 and draws.unit(words[category & 3]) < 1.0 - draws.exp(-added):
-                picks = _pick(visit, np.int64(NONE), category, lines, top, picks)
+                picks = _pick(visit, np.int64(NONE), category, size, lines, top, picks)
     return picks
 
 
 @njit(**INNER)
-def _force_one(today, town, visit, size, lines, top, picks):
-    """A trip on which nothing fired still buys one category, in proportion to the needs."""
+def _force_one(today, town, visit, size, lines, top, first_pick, picks):
+    """A trip on which too little fired still buys one category more, in proportion to the needs."""
     i = visit.consumer
     row_ptr, row_category = town.habits.row_ptr, town.habits.row_category
     row_rate, row_interval = town.habits.row_rate, town.habits.row_interval
     last_bought, age_hazard = town.needs.last_bought, town.demand.age_hazard
     size_factor, season = town.demand.size_factor[size], town.demand.week_category[today.week]
-    first, second, _, _ = draws.four(today.key, _CATEGORY, town.habits.consumer[i], today.day, _FORCED)
+    first, second, _, _ = draws.four(today.key, _CATEGORY, town.habits.consumer[i], today.day, _FORCED + picks - first_pick)
     begin, end = np.int64(row_ptr[i]), np.int64(row_ptr[i + 1])
     target = np.inf
     row = begin
@@ -849,7 +863,8 @@ def _force_one(today, town, visit, size, lines, top, picks):
                 today.day, last_bought[row], row_interval[row], row_rate[row],
                 age_hazard[category], size_factor[category], season[category],
             )  # fmt: skip
-            total += weight * (exposure(today.day, category, visit, town) if visit.held else 1.0)
+            if not _picked(category, lines, top, first_pick, picks):
+                total += weight * (exposure(today.day, category, visit, town) if visit.held else 1.0)
             row += 1
         if turn == 0:
             target = draws.unit(first) * (total + town.habits.novelty[i])
@@ -858,8 +873,18 @@ def _force_one(today, town, visit, size, lines, top, picks):
         category = np.int64(row_category[row])
     else:
         category = _entry(draws.unit(second), town.demand)
+        while _picked(category, lines, top, first_pick, picks):
+            category = (category + 1) % len(town.demand.entry)
         row = row_of(i, category, town.habits)
-    return _pick(visit, row, category, lines, top, picks)
+    return _pick(visit, row, category, size, lines, top, picks)
+
+
+@njit(**INNER)
+def _picked(category, lines, top, first, picks):
+    found = False
+    for earlier in range(first, picks):
+        found = found or lines.category[top - earlier] == category
+    return found
 
 
 # -- out of stock

@@ -57,6 +57,7 @@ def start(habits: Habits, demand: Demand, key: NDArray[np.uint32], first_day: in
         np.empty(consumers, np.int32),
         np.empty(consumers, np.float32),
         np.empty(consumers, np.float32),
+        np.full(consumers, NONE, np.int32),
         np.empty(len(habits.row_category), np.int32),
         np.full(len(habits.row_category), NONE, np.int32),
     )

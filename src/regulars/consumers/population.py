@@ -49,6 +49,7 @@ class Habits(NamedTuple):
     tier: F32  #: (N,) log tilt per log of (price / category median)
     store: NDArray[np.uint16]  #: (N, STORES)
     store_cdf: F32  #: (N, STORES) cumulative shares
+    store_stay: F32  #: (N,) chance that a trip goes to the store of the last one, whatever the shares
     novelty: F32  #: (N,) categories outside her rows that she enters, per unit of basket size
     coupon: F32  #: (N,) coupon proneness, the chance to bring a coupon in hand to a fitting trip
     age: U8  #: (N,) code of the age class, UNKNOWN when not told: her private life
@@ -66,7 +67,10 @@ class Demand(NamedTuple):
     age_hazard: F32  #: (C, 13) factor on the need by bin of age / own interval
     size_factor: F32  #: (22, C) factor on the need by basket size
     size_scale: F32  #: (22,) basket size as the hazards need it, so that baskets come out as long as intended
+    size_lines: F32  #: (22,) factor on the lines beyond the first of a category by basket size
+    size_units: F32  #: (22,) factor on the units beyond the first of a line by basket size
     entry: F32  #: (C,) cumulative probabilities of the category that she enters for the first time
+    entry_lines: F32  #: (C,) mean lines of a category that is new to her
     entry_units: F32  #: (C,) mean units per line of a category that is new to her
     more_units: F32  #: (P,) factor on the units beyond the first: some products are bought by the dozen
     #: (8,) choice coefficients: depth, display, mailer x depth, display x depth, display x mailer, mailer,
@@ -100,6 +104,7 @@ class Needs(NamedTuple):
     drift_level: (
         F32  #: (N,) where the log drift tends, such that its exponential averages 1 over her first year
     )
+    last_store: I32  #: (N,) store of the last trip, NONE when not known
     last_bought: I32  #: (K,) day each repertoire row was last bought
     last_product: I32  #: (K,) the product that it was, NONE when not known
 

@@ -24,14 +24,14 @@ from numpy.typing import NDArray
 from regulars import draws
 from regulars.consumers.kernels import DOOR, INNER
 from regulars.consumers.population import GAP_EDGES, STORES
-from regulars.terms import F32, I32, U8
+from regulars.terms import F32, I32, NONE, U8
 
 _TRIP = int(draws.Purpose.TRIP)
 _STORE = int(draws.Purpose.STORE)
 _DRIFT = int(draws.Purpose.DRIFT)
 
 #: Weekly autocorrelation of the drift of a trip rate.
-DRIFT_RHO = 0.96
+DRIFT_RHO = 0.97
 _DRIFT_NEW = float(np.sqrt(1.0 - DRIFT_RHO**2))
 
 #: Bin of GAP_EDGES by days since the last trip; later days are in the last bin.
@@ -158,12 +158,17 @@ def arrives(u, hazard):
 
 @njit(**INNER)
 def _go(today, i, retailer, habits, needs, shoppers, n):
-    u = draws.uniform(today.key, _STORE, habits.consumer[i], today.day, 0)
-    slot = 0
-    while slot < STORES - 1 and u >= habits.store_cdf[i, slot]:
-        slot += 1
+    first, second, _, _ = draws.four(today.key, _STORE, habits.consumer[i], today.day, 0)
+    store = needs.last_store[i]
+    if store == NONE or draws.unit(second) >= habits.store_stay[i]:
+        u = draws.unit(first)
+        slot = 0
+        while slot < STORES - 1 and u >= habits.store_cdf[i, slot]:
+            slot += 1
+        store = np.int32(habits.store[i, slot])
     shoppers.consumer[n] = i
     shoppers.retailer[n] = retailer
-    shoppers.store[n] = habits.store[i, slot]
+    shoppers.store[n] = store
     needs.last_trip[i] = today.day
+    needs.last_store[i] = store
     return n + 1

@@ -18,7 +18,7 @@ from regulars.fitting.fidelity import figures
 from regulars.fitting.forecast import carried_on, clocks
 from regulars.fitting.rehearsal import live_from
 from regulars.shelf import Shelf, by_category
-from regulars.sources.panel import Panel
+from regulars.sources.panel import Panel, buyers
 
 
 @dataclass(frozen=True)
@@ -67,9 +67,7 @@ def cut(panel: Panel, shelf: Shelf, days: int) -> tuple[Panel, Shelf]:
         contacts=panel.contacts.filter(pl.col("campaign").is_in(known)),
         redemptions=panel.redemptions.filter(pl.col("day") < days, pl.col("campaign").is_in(known)),
     )
-    popularity = np.bincount(
-        lines["product"].to_numpy(), lines["units"].to_numpy(), panel.products.height
-    ).astype(np.float32)
+    popularity = buyers(lines, panel.products.height)
     ptr, order = by_category(shelf.category, popularity, len(shelf.category_ptr) - 1)
     return early, shelf._replace(popularity=popularity, category_ptr=ptr, category_product=order)
 

@@ -10,13 +10,13 @@ import numpy as np
 import polars as pl
 
 from regulars.consumers.choice import explore_tables
-from regulars.consumers.population import Demand, Habits, Population
+from regulars.consumers.population import BASKET_SIZES, Demand, Habits, Population
 from regulars.errors import SettingError, ShapeError
 from regulars.fitting.baskets import fit_baskets, size_rates
 from regulars.fitting.calibration import calibrate
 from regulars.fitting.categories import fit_categories, rows_of_history
 from regulars.fitting.history import History, history_of
-from regulars.fitting.loyalty import fit_products, fit_stores
+from regulars.fitting.loyalty import fit_products, fit_stay, fit_stores
 from regulars.fitting.people import FIELDS, fit_private_life
 from regulars.fitting.promotion import RESPONSE, fit_proneness, fit_tilts
 from regulars.fitting.trips import fit_trips
@@ -36,12 +36,12 @@ CALIBRATE_ROUNDS = 6
 ORIGIN = {
     "fitted": [
         *("trip_dow", "trip_class", "gap_power", "row_category", "row_interval", "row_units"),
-        *("product", "loyalty", "deal", "private", "tier", "store", "store_cdf", "coupon"),
-        *("week_trips", "week_category", "entry", "entry_units", "more_units"),
+        *("product", "loyalty", "store", "store_cdf", "store_stay", "coupon"),
+        *("week_trips", "week_category", "entry", "entry_lines", "entry_units", "more_units"),
     ],
     "calibrated": [
-        *("trip_rate", "row_rate", "row_explore", "row_lines", "novelty"),
-        *("gap_hazard", "age_hazard", "drift_sigma", "size_cdf", "size_scale", "size_factor"),
+        *("trip_rate", "row_rate", "row_explore", "row_lines", "novelty", "deal", "private", "tier"),
+        *("size_lines", "size_units", "gap_hazard", "age_hazard", "drift_sigma", "size_cdf", "size_scale", "size_factor"),
     ],
     "given": ["response"],
     "told": ["age", "income", "kids", "household_size"],
@@ -119,6 +119,7 @@ def assemble(panel: Panel, shelf: Shelf, say: Progress) -> tuple[Population, His
     products = fit_products(lines, history, rows, explore)
     deal, private, tier = fit_tilts(lines, shelf, explore, households)
     store, store_cdf = fit_stores(history)
+    stay = fit_stay(history, store, store_cdf)
     life, words = fit_private_life(panel.households)
     f32 = np.float32
     habits = Habits(
@@ -144,6 +145,7 @@ def assemble(panel: Panel, shelf: Shelf, say: Progress) -> tuple[Population, His
         tier=tier.astype(f32),
         store=store,
         store_cdf=store_cdf.astype(f32),
+        store_stay=stay.astype(f32),
         novelty=needs.novelty.astype(f32),
         coupon=fit_proneness(panel).astype(f32),
         **life,
@@ -155,7 +157,10 @@ def assemble(panel: Panel, shelf: Shelf, say: Progress) -> tuple[Population, His
         age_hazard=needs.age_hazard.astype(f32),
         size_factor=needs.size_factor.astype(f32),
         size_scale=size_rates().astype(f32),
+        size_lines=np.ones(len(BASKET_SIZES), f32),
+        size_units=np.ones(len(BASKET_SIZES), f32),
         entry=_cumulative(needs.entry),
+        entry_lines=products.category_lines.astype(f32),
         entry_units=products.category_units.astype(f32),
         more_units=products.more_units.astype(f32),
         response=np.array(RESPONSE, f32),
@@ -183,11 +188,11 @@ def _origin(panel: Panel, shelf: Shelf) -> dict[str, list[str]]:
         "row_category row_rate row_interval age_hazard week_category novelty entry size_cdf size_scale size_factor": (
             panel.categories.height > 1
         ),
-        "product loyalty row_explore row_lines tier": products.height > panel.categories.height,
-        "row_units entry_units more_units": lines["units"].max() != 1,
+        "product loyalty row_explore row_lines entry_lines size_lines tier": products.height > panel.categories.height,
+        "row_units entry_units more_units size_units": lines["units"].max() != 1,
         "deal": bool((shelf.depth > 0).any()),
         "private": products["brand_private"].n_unique() > 1,
-        "store store_cdf": panel.stores.height > 1,
+        "store store_cdf store_stay": panel.stores.height > 1,
         "coupon": bool(panel.redemptions.height or lines["coupon_disc_cents"].sum()),
         **{
             name: panel.households[column].null_count() < panel.households.height

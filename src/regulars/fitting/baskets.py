@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from regulars.consumers.choice import LEAST
 from regulars.consumers.population import BASKET_SIZES
 from regulars.fitting.history import History
 from regulars.terms import F64, I64
@@ -11,8 +12,8 @@ from regulars.terms import F64, I64
 CLASSES = 8
 #: Weight of the classes' distribution in a household's own, in trips.
 PRIOR_WEIGHT = 4.0
-#: Hazard with which a basket of the smallest size gets a second category.
-SMALLEST_HAZARD = 0.08
+#: Hazard with which a basket that is meant to have one or two categories gets one more.
+SMALLEST_HAZARD = 0.05
 _ROUNDS_CLASSES = 30
 _ROUNDS_OWN = 12
 
@@ -20,14 +21,23 @@ _ROUNDS_OWN = 12
 def size_rates() -> F64:
     """(22,) total hazard at which a basket has the intended number of categories on average.
 
-    A basket in which nothing fires still gets one category, so the mean is ``rate + exp(-rate)``.
+    A basket in which less than LEAST fires still gets as much, or what it was meant to have where that is less.
     """
     sizes = BASKET_SIZES.astype(np.float64)
     rates = sizes.copy()
-    for _ in range(30):
-        rates = sizes - np.exp(-rates)
-    rates[0] = SMALLEST_HAZARD
+    for _ in range(60):
+        rates = np.maximum(sizes - _filled(rates), SMALLEST_HAZARD)
+    rates[sizes <= LEAST] = SMALLEST_HAZARD
     return np.asarray(rates)
+
+
+def _filled(rates: F64) -> F64:
+    """What baskets with these hazards get on average beyond what fires, up to LEAST."""
+    chance, more = np.exp(-rates), np.zeros(len(rates))
+    for fired in range(LEAST):
+        more += (LEAST - fired) * chance
+        chance = chance * rates / (fired + 1)
+    return more
 
 
 def fit_baskets(history: History) -> tuple[F64, I64]:
@@ -62,8 +72,9 @@ def _chance(most: int) -> F64:
     rates = size_rates()[:, None]
     log_factorial = np.concatenate([[0.0], np.cumsum(np.log(found[1:]))])
     chance = np.exp(found * np.log(rates) - rates - log_factorial)
-    chance[:, 1] += chance[:, 0]
-    chance[:, 0] = 0.0
+    for size, least in enumerate(np.minimum(BASKET_SIZES, LEAST).astype(int)):
+        chance[size, least] += chance[size, :least].sum()
+        chance[size, :least] = 0.0
     return np.asarray(np.maximum(chance, 1e-12))
 
 

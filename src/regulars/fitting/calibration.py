@@ -9,18 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
 from regulars import draws
-from regulars.consumers.choice import aisle_of
+from regulars.consumers.choice import LEAST, Aisle, aisle_of
 from regulars.consumers.population import AGE_EDGES, BASKET_SIZES, GAP_EDGES, Demand, Habits, Population
 from regulars.fitting.categories import SIZE_EDGES, SIZE_GROUP, rows_of_history, tabulate
 from regulars.fitting.fidelity import figures
 from regulars.fitting.history import History, history_of, week_of_day
+from regulars.fitting.promotion import fit_tilts
 from regulars.fitting.rehearsal import live
 from regulars.fitting.trips import RATE_CLASSES, drift_strength, walk
 from regulars.shelf import Shelf
@@ -35,8 +36,18 @@ CAUTION = 60.0
 ROAM_CAUTION = 20.0
 #: The same in categories of one household.
 BREADTH_CAUTION = 5.0
+#: The same in categories of all baskets of one household.
+FILL_CAUTION = 20.0
+#: The same in categories bought by one household.
+LINES_CAUTION = 60.0
+#: The same in purchases of a category in baskets of about one size.
+MIX_CAUTION = 5.0
 #: Baskets of more categories count as of this many.
 MOST_SEEN = 150
+#: Part of what is missing of a household's tilts that is added at once, and the most they may be.
+TILT_STEP = 0.5
+MOST_DEAL = 4.0
+MOST_TILT = 5.0
 #: Part of a correction that is made at once.
 STEP = 0.8
 
@@ -51,14 +62,14 @@ def calibrate(
     say: Callable[[str, float], None],
 ) -> Population:
     """The population with its hazards and scales corrected in so many rounds; 0 only notes the figures."""
-    target = _Seen(lines, history, population, figures(lines, history.households, history.days))
+    aisle = aisle_of(shelf, population.demand)
+    target = _Seen(lines, history, population, aisle, figures(lines, history.households, history.days))
     about = population.about | {
         "real": target.figures,
         "checked": list(target.figures),
         "calibrate_rounds": rounds,
     }
     population = replace(population, about=about)
-    aisle = aisle_of(shelf, population.demand)
     for turn in range(rounds):
         say(f"calibration {turn + 1} of {rounds}", 0.3 + 0.7 * turn / rounds)
         key = draws.stream(SEED, turn)
@@ -66,8 +77,8 @@ def calibrate(
         if lived.height == 0:
             break
         again = history_of(lived, history.households, history.days, history.first_dow, history.is_open)
-        seen = _Seen(lived, again, population, figures(lived, history.households, history.days))
-        population = _correct(population, target, seen, _sizes_lived(population, again, key))
+        seen = _Seen(lived, again, population, aisle, figures(lived, history.households, history.days))
+        population = _correct(population, target, seen, _meant(population, again, key))
     say("done", 1.0)
     return population
 
@@ -76,7 +87,12 @@ class _Seen:
     """What one and the same set of estimators reads off real or simulated purchases."""
 
     def __init__(
-        self, lines: pl.DataFrame, history: History, population: Population, noted: dict[str, float]
+        self,
+        lines: pl.DataFrame,
+        history: History,
+        population: Population,
+        aisle: Aisle,
+        noted: dict[str, float],
     ) -> None:
         habits, demand = population.habits, population.demand
         categories = len(demand.entry)
@@ -87,9 +103,13 @@ class _Seen:
         self.sizes = np.bincount(np.minimum(history.trip_size, MOST_SEEN), minlength=MOST_SEEN + 1).astype(
             np.float64
         )
-        self.lines_per_category = history.bought_lines.sum() / max(len(history.bought_lines), 1)
+        household = np.repeat(history.trip_household, history.trip_size)
+        self.lines = np.bincount(household, history.bought_lines - 1.0, history.households)
+        self.bought = np.bincount(household, minlength=history.households).astype(np.float64)
         self.drift = drift_strength(history, habits.trip_class, demand.week_trips.astype(np.float64))
         self.by_size = _by_size(history, categories)
+        self.more = _more(history)
+        self.tilts = fit_tilts(lines, aisle.shelf, aisle.explore, history.households)
         self.products = np.bincount(
             lines.select("household", "product").unique()["household"].to_numpy(),
             minlength=history.households,
@@ -105,6 +125,13 @@ def _by_size(history: History, categories: int) -> F64:
     cell = group * categories + history.bought_category
     groups = len(SIZE_EDGES) + 1
     return np.bincount(cell, minlength=groups * categories).reshape(groups, categories).astype(np.float64)
+
+
+def _more(history: History) -> F64:
+    """(groups, 3) categories, lines and units bought by how many categories the basket had."""
+    group = np.repeat(np.searchsorted(SIZE_EDGES, history.trip_size), history.trip_size)
+    parts = (np.ones(len(group)), history.bought_lines, history.bought_units)
+    return np.stack([np.bincount(group, part, len(SIZE_EDGES) + 1) for part in parts], 1).astype(np.float64)
 
 
 def _gaps(history: History, habits: Habits, demand: Demand) -> tuple[F64, F64]:
@@ -134,22 +161,33 @@ def _ages(history: History, categories: int, demand: Demand) -> tuple[F64, F64]:
     return found, expected
 
 
-def _sizes_lived(population: Population, history: History, key: NDArray[np.uint32]) -> F64:
-    """(22, MOST_SEEN + 1) shopping days by intended size and number of categories that came out."""
+class _Meant(NamedTuple):
+    """What simulated baskets were meant to be, beside what came out."""
+
+    sizes: F64  #: (22, MOST_SEEN + 1) shopping days by intended size and number of categories that came out
+    fill: F64  #: (N,) categories intended over those that came out
+
+
+def _meant(population: Population, history: History, key: NDArray[np.uint32]) -> _Meant:
     household = history.trip_household
     u = draws.uniform_column(key, draws.Purpose.SIZE, population.habits.consumer[household], history.trip_day)
     intended = (u[:, None] >= population.habits.size_cdf[household][:, :-1]).sum(1)
+    found, wanted = (
+        np.bincount(household, size.astype(np.float64), history.households)
+        for size in (history.trip_size, BASKET_SIZES[intended])
+    )
+    fill = (wanted + FILL_CAUTION) / (found + FILL_CAUTION)
     cell = intended * (MOST_SEEN + 1) + np.minimum(history.trip_size, MOST_SEEN)
     counts = np.bincount(cell, minlength=len(BASKET_SIZES) * (MOST_SEEN + 1)).astype(np.float64)
-    return counts.reshape(len(BASKET_SIZES), MOST_SEEN + 1)
+    return _Meant(counts.reshape(len(BASKET_SIZES), MOST_SEEN + 1), fill)
 
 
 def _size_ratio(lived: F64) -> F64:
     """(22,) intended over realised mean number of categories."""
     realised = lived @ np.arange(MOST_SEEN + 1)
     ratio = (lived.sum(1) * BASKET_SIZES + CAUTION) / (realised + CAUTION)
-    # The smallest basket is the one category that nobody leaves without.
-    ratio[0] = 1.0
+    # The smallest baskets are what nobody leaves without.
+    ratio[BASKET_SIZES <= LEAST] = 1.0
     return np.asarray(ratio)
 
 
@@ -162,7 +200,7 @@ def _size_shift(lived: F64, real: F64) -> F64:
     return np.asarray((lived @ wanted + CAUTION) / (lived.sum(1) + CAUTION))
 
 
-def _correct(population: Population, target: _Seen, seen: _Seen, sizes: F64) -> Population:
+def _correct(population: Population, target: _Seen, seen: _Seen, meant: _Meant) -> Population:
     habits, demand = population.habits, population.demand
     trips = _ratio(target.class_trips, seen.class_trips)
     gap = _ratio(target.gap[0], target.gap[1]) / _ratio(seen.gap[0], seen.gap[1])
@@ -171,7 +209,6 @@ def _correct(population: Population, target: _Seen, seen: _Seen, sizes: F64) -> 
     age = _lean(target.age) / _lean(seen.age)
     bought = _ratio(target.category_bought, seen.category_bought)
     bought /= (target.category_bought.sum() + CAUTION) / (seen.category_bought.sum() + CAUTION)
-    many = (target.lines_per_category - 1 + 1e-3) / (seen.lines_per_category - 1 + 1e-3)
     repeats = (
         (target.figures["product_repeats"] or 0.0) + 0.02,
         (seen.figures["product_repeats"] or 0.0) + 0.02,
@@ -181,20 +218,29 @@ def _correct(population: Population, target: _Seen, seen: _Seen, sizes: F64) -> 
         np.clip((np.maximum(target.drift, 0.0) + 0.02) / (np.maximum(seen.drift, 0.0) + 0.02), 0.5, 2.0)
         ** 0.5
     )
+    more_lines = _beyond(target.more[:, 1], target.more[:, 0]) / _beyond(seen.more[:, 1], seen.more[:, 0])
+    more_units = _beyond(target.more[:, 2], target.more[:, 1]) / _beyond(seen.more[:, 2], seen.more[:, 1])
+    deal, private, tier = (
+        np.float32(column + TILT_STEP * (real - lived))
+        for column, real, lived in zip((habits.deal, habits.private, habits.tier), target.tilts, seen.tilts, strict=True)
+    )
     trips_of = np.diff(habits.row_ptr)
-    lines = 1 + (habits.row_lines - 1) * many**STEP
+    lines = 1 + (habits.row_lines - 1) * np.repeat(_own_lines(target, seen), trips_of)
     habits = habits._replace(
         trip_rate=_moved(habits.trip_rate, trips[habits.trip_class]),
         drift_sigma=np.clip(_moved(habits.drift_sigma, drift[habits.trip_class]), 0.02, 2.0),
-        row_rate=_moved(habits.row_rate, bought[habits.row_category]),
+        row_rate=_moved(habits.row_rate, bought[habits.row_category] * np.repeat(meant.fill, trips_of)),
         row_explore=_moved(
             habits.row_explore, roam * _own_roam(target, seen)[np.repeat(np.arange(len(trips_of)), trips_of)]
         ),
         row_lines=lines.astype(np.float32),
+        deal=np.clip(deal, 0.0, MOST_DEAL),
+        private=np.clip(private, -MOST_TILT, MOST_TILT),
+        tier=np.clip(tier, -MOST_TILT, MOST_TILT),
         novelty=_moved(habits.novelty, _own_breadth(target, seen)),
-        size_cdf=_shifted(habits.size_cdf, _size_shift(sizes, target.sizes)),
+        size_cdf=_shifted(habits.size_cdf, _size_shift(meant.sizes, target.sizes)),
     )
-    mix = _ratio(target.by_size, seen.by_size)
+    mix = (target.by_size + MIX_CAUTION) / (seen.by_size + MIX_CAUTION)
     mix /= (target.by_size.sum(1, keepdims=True) + CAUTION) / (seen.by_size.sum(1, keepdims=True) + CAUTION)
     # What a category sells in all is moved by its rates.
     mix /= bought
@@ -202,15 +248,29 @@ def _correct(population: Population, target: _Seen, seen: _Seen, sizes: F64) -> 
         size_factor=np.clip(_moved(demand.size_factor, mix[SIZE_GROUP]), 0.02, 50.0),
         gap_hazard=np.clip(_moved(demand.gap_hazard, gap), 0.02, 20.0),
         age_hazard=np.clip(_moved(demand.age_hazard, age), 0.02, 20.0),
-        size_scale=_moved(demand.size_scale, _size_ratio(sizes)),
+        size_lines=_moved(demand.size_lines, more_lines[SIZE_GROUP] / (more_lines @ seen.more[:, 0] * 1.0 / seen.more[:, 0].sum())),
+        size_units=_moved(demand.size_units, more_units[SIZE_GROUP]),
+        size_scale=_moved(demand.size_scale, _size_ratio(meant.sizes)),
     )
     return replace(population, habits=habits, demand=demand)
+
+
+def _own_lines(target: _Seen, seen: _Seen) -> F64:
+    """(N,) how many more lines beyond the first each household should buy of a category."""
+    usual = target.lines.sum() / max(target.bought.sum(), 1.0)
+    real, lived = ((each.lines + LINES_CAUTION * usual) / (each.bought + LINES_CAUTION) for each in (target, seen))
+    return np.asarray(np.clip(real / np.maximum(lived, 1e-9), 0.5, 2.0) ** STEP)
+
+
+def _beyond(found: F64, once: F64) -> F64:
+    """What was bought beyond once, as a share."""
+    return np.asarray((np.maximum(found - once, 0.0) + CAUTION) / (once + CAUTION))
 
 
 def _own_breadth(target: _Seen, seen: _Seen) -> F64:
     """(N,) how much oftener each household should enter a new category, by its number of categories."""
     ratio = (target.categories + BREADTH_CAUTION) / (seen.categories + BREADTH_CAUTION)
-    return np.asarray(np.clip(ratio, 0.6, 1.6) ** 2)
+    return np.asarray(np.clip(ratio, 0.6, 1.6) ** 3)
 
 
 def _own_roam(target: _Seen, seen: _Seen) -> F64:

@@ -14,7 +14,7 @@ from regulars.terms import F64, I32, I64
 
 SEASON_WEIGHT = 60.0
 AGE_WEIGHT = 60.0
-SIZE_WEIGHT = 60.0
+SIZE_WEIGHT = 20.0
 BREADTH_WEIGHT = 3.0
 ROUNDS = 4
 #: Basket sizes are read in these groups, so that a rare category has numbers in each.
@@ -93,6 +93,7 @@ def fit_categories(
         age_hazard = shrunken(age_hazard, found, expected)
         size_factor *= _by_group(size_table[0], size_table[1])
     novelty, entry = prior.novelty(rows, every)
+    rate = prior.drawn(rows.times, exposure)
     return CategoryHabits(rate, interval, season, age_hazard, size_factor, novelty, entry)
 
 
@@ -136,6 +137,12 @@ class _Prior:
         c = self._rows.category
         prior = self.shape[c] * self.breadth[self._household]
         return np.asarray((prior + count) / (self.per[c] + exposure))
+
+    def drawn(self, count: F64, exposure: F64) -> F64:
+        """(K,) drawn."""
+        c = self._rows.category
+        prior = self.shape[c] * self.breadth[self._household]
+        return np.random.default_rng(1).gamma(prior + count) / (self.per[c] + exposure)
 
     def mean_count(self, count: F64) -> F64:
         """(K,) purchases that the posterior expects in such a span."""

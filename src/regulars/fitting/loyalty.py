@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from regulars.consumers.choice import Explore
+from regulars.consumers.choice import FRESH_DEAL, KNOWN_DEAL, Explore
 from regulars.consumers.population import STORES
 from regulars.fitting.categories import Rows
 from regulars.fitting.history import History
@@ -16,7 +16,7 @@ from regulars.terms import F64, I64
 
 #: What one purchase of a product loses to the products never bought: favourites and one-offs coexist
 #: (Pitman-Yor).
-DISCOUNT = 0.45
+DISCOUNT = 0.7
 #: Weight of exploration in a row that has only begun.
 EXPLORE = 1.0
 ROAMING_WEIGHT = 20.0
@@ -29,6 +29,9 @@ MORE_WEIGHT = 3.0
 STORE_WEIGHT = 0.8
 #: What one store of a household's loses to stores that it was not seen in: those come and go.
 STORE_DISCOUNT = 0.15
+#: Weight of everybody's changes of store in a household's own, and the most that anybody stays.
+STAY_WEIGHT = 3.0
+MOST_STAY = 0.95
 #: Products kept in a row; what she bought of others is as if she had explored.
 MOST_KNOWN = 12
 
@@ -42,6 +45,7 @@ class ProductHabits(NamedTuple):
     explore: F64  #: (K,)
     units: F64  #: (K,) mean units a line
     lines: F64  #: (K,) mean lines when bought
+    category_lines: F64  #: (C,)
     category_units: F64  #: (C,)
     more_units: F64  #: (P,) units beyond the first against those usual in its rows
 
@@ -70,7 +74,9 @@ def fit_products(lines: pl.DataFrame, history: History, rows: Rows, explore: Exp
     kept = np.arange(len(row)) - ptr[row] < MOST_KNOWN
     unknown += np.bincount(row[~kept], times[~kept] - DISCOUNT, len(unknown))
     row, times, product = row[kept], times[kept], product[kept]
-    plain = explore.usual[rows.category[row]] / np.maximum(explore.promoted[product], 1e-3)
+    plain = (explore.usual[rows.category[row]] / np.maximum(explore.promoted[product], 1e-3)) ** (
+        KNOWN_DEAL / FRESH_DEAL
+    )
     in_lines = np.bincount(rows.bought, history.bought_lines, len(rows.category)).astype(np.float64)
     in_units = np.bincount(rows.bought, history.bought_units.astype(np.float64), len(rows.category)).astype(
         np.float64
@@ -90,6 +96,7 @@ def fit_products(lines: pl.DataFrame, history: History, rows: Rows, explore: Exp
         explore=unknown,
         units=units,
         lines=(in_lines + LINES_WEIGHT * usual_lines) / (rows.times + LINES_WEIGHT),
+        category_lines=category_lines,
         category_units=category_units,
         more_units=_more_units(lines, rows, units, explore),
     )
@@ -150,6 +157,22 @@ def fit_stores(history: History) -> tuple[NDArray[np.uint16], F64]:
     cumulative = np.cumsum(share / share.sum(1, keepdims=True), 1)
     cumulative[:, -1] = 1.0
     return store.astype(np.uint16), cumulative
+
+
+def fit_stay(history: History, store: NDArray[np.uint16], store_cdf: F64) -> F64:
+    """(N,) chance that a trip goes to the store of the last one, whatever the shares.
+
+    Changes of store against those that draws by the shares would bring, shrunk to everybody's.
+    """
+    share = np.diff(store_cdf, axis=1, prepend=0.0)
+    changing = np.maximum(1.0 - (share**2).sum(1), 1e-6)
+    household, visited = history.trip_household, history.trip_store.astype(np.int64)
+    follows = household[1:] == household[:-1]
+    moved = np.bincount(household[1:], follows & (visited[1:] != visited[:-1]), history.households)
+    expected = np.bincount(household[1:], follows, history.households) * changing
+    usual = (moved.sum() + STAY_WEIGHT) / (expected.sum() + STAY_WEIGHT)
+    ratio = (moved + STAY_WEIGHT * usual) / (expected + STAY_WEIGHT)
+    return np.asarray(np.clip(1.0 - ratio, 0.0, MOST_STAY))
 
 
 def together(trips: pl.DataFrame, stores: int) -> F64:

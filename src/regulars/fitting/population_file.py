@@ -19,7 +19,7 @@ from regulars.consumers.population import Demand, Habits, Population
 from regulars.errors import BadInput, RegularsError, ShapeError
 
 #: Raised whenever the columns of Habits or Demand change.
-FORMAT = 1
+FORMAT = 2
 _KEY = "regulars.population"
 _MEND = "Give a file that `regulars fit` wrote, or fit it anew"
 
@@ -36,6 +36,7 @@ _PER_CONSUMER: dict[str, tuple[Any, int]] = {
     "tier": (np.float32, 1),
     "store": (np.uint16, 2),
     "store_cdf": (np.float32, 2),
+    "store_stay": (np.float32, 1),
     "novelty": (np.float32, 1),
     "coupon": (np.float32, 1),
     "age": (np.uint8, 1),

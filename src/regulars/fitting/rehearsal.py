@@ -154,6 +154,7 @@ def _of(needs: Needs, part: NDArray[np.int64], rows: slice) -> Needs:
         needs.last_trip[part].copy(),
         needs.drift[part].copy(),
         needs.drift_level[part].copy(),
+        needs.last_store[part].copy(),
         needs.last_bought[rows].copy(),
         needs.last_product[rows].copy(),
     )

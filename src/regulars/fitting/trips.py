@@ -14,12 +14,12 @@ from regulars.fitting.history import History, week_of_day
 from regulars.terms import F64, I64, U8
 
 #: Weight of the population's weekdays in a household's, in trips.
-DOW_WEIGHT = 20.0
+DOW_WEIGHT = 8.0
 #: Weight of no effect in the season of a week and in a gap bin, in trips.
 SEASON_WEIGHT = 20.0
 GAP_WEIGHT = 20.0
-GAP_POWERS = np.array([0.0, 0.5, 1.0, 1.5, 2.0])
-RATE_CLASSES = 4
+GAP_POWERS = np.array([0.0, 0.5, 1.0, 1.5, 2.0, 3.0])
+RATE_CLASSES = 8
 #: Strengths of drift among which each household's is drawn.
 DRIFTS = np.array([0.05, 0.2, 0.35, 0.5, 0.7, 0.95, 1.25, 1.6])
 DRIFT_SEED = 20170102
@@ -177,7 +177,7 @@ def _weekdays(history: History, dow_of_day: I64) -> F64:
 
 
 def _classes(rate: F64) -> U8:
-    edges = np.quantile(rate, [0.25, 0.5, 0.75])
+    edges = np.quantile(rate, np.arange(1, RATE_CLASSES) / RATE_CLASSES)
     return np.searchsorted(edges, rate, side="left").astype(np.uint8)
 
 

@@ -81,7 +81,10 @@ def _hamlet() -> Town:
         age_hazard=np.ones((CATEGORIES, len(AGE_EDGES) + 1), np.float32),
         size_factor=np.ones((len(BASKET_SIZES), CATEGORIES), np.float32),
         size_scale=np.ones(len(BASKET_SIZES), np.float32),
+        size_lines=np.ones(len(BASKET_SIZES), np.float32),
+        size_units=np.ones(len(BASKET_SIZES), np.float32),
         entry=np.ones(CATEGORIES, np.float32),
+        entry_lines=np.ones(CATEGORIES, np.float32),
         entry_units=np.ones(CATEGORIES, np.float32),
         more_units=np.ones(PRODUCTS, np.float32),
         response=np.zeros(8, np.float32),
@@ -140,7 +143,7 @@ def _hamlet() -> Town:
 #: Columns of Habits by their length (N consumers, K rows, M products) and dtype; the others are given by hand.
 _HABITS = {
     **dict.fromkeys(("trip_rate", "gap_power", "drift_sigma", "deal", "private", "tier"), ("N", np.float32)),
-    **dict.fromkeys(("novelty", "coupon"), ("N", np.float32)),
+    **dict.fromkeys(("novelty", "coupon", "store_stay"), ("N", np.float32)),
     **dict.fromkeys(("trip_class", "age", "income", "kids", "household_size"), ("N", np.uint8)),
     **dict.fromkeys(("row_rate", "row_interval", "row_explore", "row_units", "row_lines"), ("K", np.float32)),
     "product": ("M", np.int32),

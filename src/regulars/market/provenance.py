@@ -17,18 +17,18 @@ _FITTED = (
         "trip_rate trip_dow gap_hazard drift_sigma week_trips",
         "how often each household shops: weekdays, season, gaps, drift",
     ),
-    ("size_cdf size_scale row_lines", "how large her baskets are"),
+    ("size_cdf size_scale size_lines row_lines", "how large her baskets are"),
     (
         "row_category row_rate row_interval age_hazard week_category",
         "which categories she needs, how often, when again",
     ),
     ("product loyalty row_explore", "which products she is loyal to, and how much she tries others"),
-    ("row_units more_units", "how many units, or lines of one product, she takes at once"),
+    ("row_units more_units size_units", "how many units, or lines of one product, she takes at once"),
     ("deal", "how she answers to discounts"),
     ("private", "how she answers to own brands"),
     ("tier", "which price levels she prefers"),
     ("novelty entry", "how readily she enters new categories"),
-    ("store store_cdf", "which stores she goes to"),
+    ("store store_cdf store_stay", "which stores she goes to"),
     ("coupon", "how often she uses a coupon that she has"),
 )
 #: Figures of the check, in words, with the way they are written and the column without which they say nothing.

@@ -295,9 +295,7 @@ def shelf_from(panel: Panel, placement: pl.DataFrame | None = None) -> Shelf:
         in_mailer: NDArray[np.bool_] = np.any(mailer, axis=1)
         mailed = (row >= 0) & in_mailer[row]
     price, depth = _prices(panel.lines, mailed)
-    popularity = np.bincount(
-        panel.lines["product"].to_numpy(), weights=panel.lines["units"].to_numpy(), minlength=products
-    ).astype(np.float32)
+    popularity = buyers(panel.lines, products)
     category = panel.products["category"].to_numpy().astype(np.uint16)
     ptr, order = by_category(category, popularity, panel.categories.height)
     shelf = Shelf(
@@ -316,6 +314,12 @@ def shelf_from(panel: Panel, placement: pl.DataFrame | None = None) -> Shelf:
     )
     check(shelf)
     return shelf
+
+
+def buyers(lines: pl.DataFrame, products: int) -> NDArray[np.float32]:
+    """(P,) how many households bought each product."""
+    pairs = lines.select("household", "product").unique()
+    return np.bincount(pairs["product"].to_numpy(), minlength=products).astype(np.float32)
 
 
 def _prices(
