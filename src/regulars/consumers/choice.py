@@ -29,7 +29,7 @@ from numba import njit
 
 from regulars import draws
 from regulars.consumers.kernels import DOOR, INNER
-from regulars.consumers.population import AGE_EDGES, Demand
+from regulars.consumers.population import AGE_EDGES, CYCLE_EDGES, LARGE, Demand
 from regulars.shelf import Shelf
 from regulars.terms import F32, NONE, Fate, OfferKind, Offers
 
@@ -50,12 +50,14 @@ _SERVED = int(Fate.SERVED)
 
 #: Room for one basket while it is filled, most lines of one category in it, most units of one line.
 MOST_LINES = 320
-MOST_OF_CATEGORY = 8
+MOST_OF_CATEGORY = 12
 MOST_UNITS = 24
 #: Units beyond the first of lines with several units (The Complete Journey of 2017: two are 73% of these), and
 #: the most lines of which there are several.
 SEVERAL_BASE, SEVERAL_MORE = 1.05, 0.6
 MOST_SEVERAL = 0.95
+#: How much units beyond the first grow with the depth of a discount above the usual one (read off the same lines).
+STOCK_UP, USUAL_DEPTH = 0.9, 0.135
 #: Most that prices, placement and messages may multiply the hazard of a category by.
 MOST_LIFT = 2.0
 MOST_LIFT_IN_HAND = 8.0
@@ -73,10 +75,12 @@ NOTHING, A_MESSAGE, A_COUPON = 0, 1, 2
 #: which half of that is left (state dependence; Dube, Hitsch and Rossi, 2010).
 AGAIN, AGAIN_HALF_LIFE = 0.25, 45.0
 
+#: Factor on the log-odds of the uniform of a basket's size, so that weekdays and cycles leave its spread as it was.
+SIZE_LUCK = 0.94
 #: Part of her response to promotions in what she knows, and in what is new to her: deals are for trying.
 KNOWN_DEAL, FRESH_DEAL = 0.75, 1.3
 #: How much less she tries a product for each unit of log price that it is away from what she took last.
-NEAR = 1.0
+NEAR = 0.7
 
 #: Shoppers whose categories are chosen before their products are: few enough to stay in the cache in between.
 CHUNK = 32
@@ -119,6 +123,7 @@ class Visit(NamedTuple):
     consumer: Any  #: row of the consumer
     retailer: Any
     store: Any
+    tier: Any  #: her log tilt per log of relative price in a basket of today's size
     held: Any  #: what she has in hand from this retailer: NOTHING, A_MESSAGE or A_COUPON
 
 
@@ -283,9 +288,10 @@ def choose_categories(today, town, aisle, shoppers, start, stop, lines, m):
         i = np.int64(shoppers.consumer[k])
         retailer = np.int64(shoppers.retailer[k])
         held = in_hand(day, i, retailer, town, aisle)
-        visit = Visit(i, retailer, np.int64(shoppers.store[k]), held)
+        size = intended_size(today, town, i)
+        tier = np.float64(town.demand.size_tier[size])
+        visit = Visit(i, retailer, np.int64(shoppers.store[k]), tier, held)
         name = names[i]
-        size = intended_size(key, day, name, size_cdf[i])
         scale = np.float64(size_scale[size])
         size_factor = town.demand.size_factor[size]
         cheap = 1.0 if aisle.price_level[retailer] <= 1.0 else 0.0
@@ -322,7 +328,7 @@ def choose_categories(today, town, aisle, shoppers, start, stop, lines, m):
             hazard = np.float64(np.int32(lines.shelf_cents[at]).view(np.float32))
             low = hazard * least[category] * cheap
             here = in_hand_for(today, i, retailer, category, town, aisle) if held else NOTHING
-            seen = Visit(i, retailer, visit.store, here)
+            seen = Visit(i, retailer, visit.store, visit.tier, here)
             if (u < low and u < 1.0 - draws.exp(-low)) or (
                 u < 1.0 - draws.exp(-hazard * lift(today, town, aisle, seen, row, category))
             ):
@@ -348,8 +354,9 @@ def choose_products(today, town, aisle, picks, lines, m):
         i, retailer = np.int64(lines.consumer[at]), np.int64(lines.retailer[at])
         row, category = np.int64(lines.row[at]), np.int64(lines.category[at])
         held = in_hand_for(today, i, retailer, category, town, aisle)
-        visit = Visit(i, retailer, np.int64(lines.store[at]), held)
         size = lines.units[at]
+        tier = np.float64(town.demand.size_tier[size])
+        visit = Visit(i, retailer, np.int64(lines.store[at]), tier, held)
         mean_lines = np.float64(town.demand.entry_lines[category])
         mean_units = np.float64(town.demand.entry_units[category])
         if row != NONE:
@@ -366,7 +373,8 @@ def choose_products(today, town, aisle, picks, lines, m):
             for earlier in range(first, m):
                 fresh = fresh and lines.product[earlier] != product
             if fresh:
-                extra = more_units * town.demand.more_units[product]
+                stock_up = 1.0 + STOCK_UP * (aisle.shelf.depth[today.week, product] - USUAL_DEPTH)
+                extra = more_units * town.demand.more_units[product] * stock_up
                 units = units_of(draws.unit(u_units), 1.0 + extra)
                 write_line(today, aisle, visit, row, category, product, units, lines, m)
                 if held == A_COUPON:
@@ -390,12 +398,23 @@ def _pick(visit, row, category, size, lines, top, picks):
 
 
 @njit(**INNER)
-def intended_size(key, day, name, cdf):
-    """Index of BASKET_SIZES that she has in mind today, by her cumulative distribution."""
-    u = draws.uniform(key, _SIZE, name, day, 0)
+def intended_size(today, town, i):
+    """Index of BASKET_SIZES that she has in mind today, by her shares of sizes, her weekday and her last large basket."""
+    habits, needs, cdf = town.habits, town.needs, town.habits.size_cdf[i]
+    since = np.float64(today.day - needs.last_large[i]) * habits.trip_rate[i] * LARGE
+    cycle = 0
+    while cycle < len(CYCLE_EDGES) and since > CYCLE_EDGES[cycle]:
+        cycle += 1
+    first, _, _, _ = draws.four(today.key, _SIZE, habits.consumer[i], today.day, 0)
+    odds = draws.open_unit(first)
+    odds = SIZE_LUCK * draws.log(odds / (1.0 - odds)) + town.demand.size_cycle[cycle] + habits.size_dow[i, today.dow]
+    u = draws.sigmoid(odds)
+    if u >= 1.0 - LARGE:
+        needs.last_large[i] = today.day
     size = 0
     while size < len(cdf) - 1 and u >= cdf[size]:
         size += 1
+    needs.meant[i] = size
     return size
 
 
@@ -579,6 +598,8 @@ def known_weight(today, town, aisle, visit, j):
     weight = town.habits.loyalty[j] * promotion(
         today.week, product, visit.store, deal, town.demand.response, aisle
     )
+    if visit.tier != 0.0:
+        weight *= draws.exp(visit.tier * aisle.explore.relative[product])
     if visit.held == A_COUPON:
         weight *= coupon_factor(today, town, aisle, visit, product)
     return weight
@@ -748,7 +769,7 @@ def _own_view(today, town, aisle, visit, row, category, position):
     if position > aisle.shelf.category_ptr[category]:
         weight -= cumulative[today.week, position - 1]
     chain = max(weight / max(np.float64(aisle.explore.base[product]), 1e-6), 1e-3)
-    tilt = np.float64(habits.tier[visit.consumer]) * aisle.explore.relative[product]
+    tilt = (np.float64(habits.tier[visit.consumer]) + visit.tier) * aisle.explore.relative[product]
     if aisle.shelf.private[product]:
         tilt += habits.private[visit.consumer]
     if row != NONE and town.needs.last_product[row] != NONE:
@@ -899,7 +920,8 @@ def substitute(today, town, aisle, out, lines, k):
     habits = town.habits
     i, retailer = np.int64(lines.consumer[k]), np.int64(lines.retailer[k])
     row, category = np.int64(lines.row[k]), np.int64(lines.category[k])
-    visit = Visit(i, retailer, np.int64(lines.store[k]), in_hand(today.day, i, retailer, town, aisle))
+    tier = np.float64(town.demand.size_tier[town.needs.meant[i]])
+    visit = Visit(i, retailer, np.int64(lines.store[k]), tier, in_hand(today.day, i, retailer, town, aisle))
     occasion = lines.product[k]
     a, b, c, d = draws.four(today.key, _SUBSTITUTE, habits.consumer[i], today.day, occasion)
     weight = unknown_weight(habits, row) * np.float64(aisle.explore.value[today.week, category])

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from regulars import draws
 from regulars.consumers.kernels import DOOR
-from regulars.consumers.population import AGE_EDGES, Demand, Habits, Needs
+from regulars.consumers.population import AGE_EDGES, LARGE, Demand, Habits, Needs
 from regulars.consumers.trips import DRIFT_RHO
 from regulars.errors import ShapeError
 from regulars.terms import NONE, Fate
@@ -57,6 +57,8 @@ def start(habits: Habits, demand: Demand, key: NDArray[np.uint32], first_day: in
         np.empty(consumers, np.int32),
         np.empty(consumers, np.float32),
         np.empty(consumers, np.float32),
+        np.empty(consumers, np.int32),
+        np.zeros(consumers, np.uint8),
         np.full(consumers, NONE, np.int32),
         np.empty(len(habits.row_category), np.int32),
         np.full(len(habits.row_category), NONE, np.int32),
@@ -85,9 +87,11 @@ _EDGES = np.concatenate([[0.0], AGE_EDGES, [2 * AGE_EDGES[-1]]]).astype(np.float
 def _start(habits, needs, age_cdf, key, first_day):
     for i in range(len(habits.consumer)):
         name = habits.consumer[i]
-        first, second, _, _ = draws.four(key, _START, name, 0, 0)
+        first, second, third, _ = draws.four(key, _START, name, 0, 0)
         gap = -draws.log(draws.open_unit(first)) / habits.trip_rate[i]
         needs.last_trip[i] = first_day - 1 - np.int64(min(gap, 365.0))
+        gap = -draws.log(draws.open_unit(third)) / (habits.trip_rate[i] * LARGE)
+        needs.last_large[i] = first_day - 1 - np.int64(min(gap, 365.0))
         sigma = np.float64(habits.drift_sigma[i])
         drift = sigma * draws.normal_quantile(draws.open_unit(second))
         needs.drift[i] = drift

@@ -18,6 +18,10 @@ BASKET_SIZES = np.array(
 GAP_EDGES = np.array([1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 15, 20, 30, 45], np.int32)
 #: Upper edges of the bins of (days since last bought / own mean interval) (the last bin is open).
 AGE_EDGES = np.array([0.1, 0.2, 0.35, 0.5, 0.7, 0.9, 1.1, 1.4, 1.8, 2.4, 3.2, 5.0], np.float32)
+#: Upper edges of the bins of (days since the last large basket / own mean interval of large ones).
+CYCLE_EDGES = np.array([0.08, 0.16, 0.3, 0.5, 0.7, 0.9, 1.1, 1.4, 1.8, 2.5], np.float32)
+#: A basket is large when it is meant to be of the largest of so many of her baskets.
+LARGE = 0.3
 #: Stores kept per consumer.
 STORES = 12
 #: Code of a private-life field that the source does not tell.
@@ -31,9 +35,10 @@ class Habits(NamedTuple):
     trip_rate: F32  #: (N,) shopping days per day at the fitted chain
     trip_dow: F32  #: (N, 7) day-of-week factors, Monday first, mean 1
     trip_class: U8  #: (N,) rate class, 0 to 3
-    gap_power: F32  #: (N,) power on the table of gap hazards
+    gap_power: F32  #: (N,) regularity: power on the days since the last trip over her own mean gap
     drift_sigma: F32  #: (N,) stationary s.d. of the log of the weekly drift
     size_cdf: F32  #: (N, 22) cumulative probabilities of BASKET_SIZES
+    size_dow: F32  #: (N, 7) shift of the log-odds of how large a basket is among hers, by weekday
     row_ptr: I64  #: (N + 1,)
     row_category: NDArray[np.uint16]  #: (K,)
     row_rate: F32  #: (K,) theta, the category's need rate per unit of exposure
@@ -67,6 +72,8 @@ class Demand(NamedTuple):
     age_hazard: F32  #: (C, 13) factor on the need by bin of age / own interval
     size_factor: F32  #: (22, C) factor on the need by basket size
     size_scale: F32  #: (22,) basket size as the hazards need it, so that baskets come out as long as intended
+    size_cycle: F32  #: (11,) the same for everybody, by bin of CYCLE_EDGES
+    size_tier: F32  #: (22,) log tilt per log of relative price by basket size
     size_lines: F32  #: (22,) factor on the lines beyond the first of a category by basket size
     size_units: F32  #: (22,) factor on the units beyond the first of a line by basket size
     entry: F32  #: (C,) cumulative probabilities of the category that she enters for the first time
@@ -104,6 +111,8 @@ class Needs(NamedTuple):
     drift_level: (
         F32  #: (N,) where the log drift tends, such that its exponential averages 1 over her first year
     )
+    last_large: I32  #: (N,) day of the last large basket
+    meant: U8  #: (N,) index of BASKET_SIZES that the last basket was meant to have
     last_store: I32  #: (N,) store of the last trip, NONE when not known
     last_bought: I32  #: (K,) day each repertoire row was last bought
     last_product: I32  #: (K,) the product that it was, NONE when not known

@@ -5,8 +5,8 @@ Kernels of this file and what they take::
     today = Today(key, day, dow, week, weather)
     n, outside = who_shops(today, town, attraction, shoppers)
 
-A shopping occasion comes with the hazard ``rate x day of week x season x weather x exp(drift) x gap **
-power``, fitted at one chain. That chain is the share ``inside`` of her shopping, so her occasions anywhere
+A shopping occasion comes with the hazard ``rate x day of week x season x weather x exp(drift) x gap
+table x (gap / own mean) ** power``, fitted at one chain. That chain is the share ``inside`` of her shopping, so her occasions anywhere
 have the hazard divided by ``inside``. Each retailer of the run takes the part that a logit of ``log(inside x
 share) + pull`` gives it against the rest of the world; with every ``pull`` at 0 that is exactly the fitted
 rate, and however strong a pull, she shops no more than all her occasions. Each retailer has a uniform of its
@@ -33,6 +33,9 @@ _DRIFT = int(draws.Purpose.DRIFT)
 #: Weekly autocorrelation of the drift of a trip rate.
 DRIFT_RHO = 0.97
 _DRIFT_NEW = float(np.sqrt(1.0 - DRIFT_RHO**2))
+
+#: Least and most days since the last trip, in own mean gaps, that regularity looks at.
+EARLIEST, LATEST = 0.1, 3.0
 
 #: Bin of GAP_EDGES by days since the last trip; later days are in the last bin.
 GAP_BIN = np.searchsorted(GAP_EDGES, np.arange(GAP_EDGES[-1] + 2)).astype(np.uint8)
@@ -137,8 +140,10 @@ def trip_hazard(day, i, dow, habits, demand, needs):
     """Hazard of a trip of consumer ``i`` before season and weather."""
     gap = day - needs.last_trip[i]
     gap_bin = GAP_BIN[min(max(gap, 0), len(GAP_BIN) - 1)]
-    level = draws.log(np.float64(demand.gap_hazard[habits.trip_class[i], gap_bin])) * habits.gap_power[i]
-    return habits.trip_rate[i] * habits.trip_dow[i, dow] * draws.exp(level + needs.drift[i])
+    late = min(max(gap * np.float64(habits.trip_rate[i]), EARLIEST), LATEST)
+    level = draws.log(late) * habits.gap_power[i] + needs.drift[i]
+    table = demand.gap_hazard[habits.trip_class[i], gap_bin]
+    return habits.trip_rate[i] * habits.trip_dow[i, dow] * table * draws.exp(level)
 
 
 @njit(**INNER)

@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 
 from regulars.consumers.choice import explore_tables
-from regulars.consumers.population import BASKET_SIZES, Demand, Habits, Population
+from regulars.consumers.population import BASKET_SIZES, CYCLE_EDGES, Demand, Habits, Population
 from regulars.errors import SettingError, ShapeError
 from regulars.fitting.baskets import fit_baskets, size_rates
 from regulars.fitting.calibration import calibrate
@@ -41,7 +41,7 @@ ORIGIN = {
     ],
     "calibrated": [
         *("trip_rate", "row_rate", "row_explore", "row_lines", "novelty", "deal", "private", "tier"),
-        *("size_lines", "size_units", "gap_hazard", "age_hazard", "drift_sigma", "size_cdf", "size_scale", "size_factor"),
+        *("size_lines", "size_units", "gap_hazard", "age_hazard", "drift_sigma", "size_cdf", "size_dow", "size_cycle", "size_tier", "size_scale", "size_factor"),
     ],
     "given": ["response"],
     "told": ["age", "income", "kids", "household_size"],
@@ -130,6 +130,7 @@ def assemble(panel: Panel, shelf: Shelf, say: Progress) -> tuple[Population, His
         gap_power=trips.gap_power.astype(f32),
         drift_sigma=trips.drift_sigma.astype(f32),
         size_cdf=_cumulative(shares),
+        size_dow=np.zeros((households, 7), f32),
         row_ptr=rows.ptr,
         row_category=rows.category.astype(np.uint16),
         row_rate=needs.rate.astype(f32),
@@ -157,6 +158,8 @@ def assemble(panel: Panel, shelf: Shelf, say: Progress) -> tuple[Population, His
         age_hazard=needs.age_hazard.astype(f32),
         size_factor=needs.size_factor.astype(f32),
         size_scale=size_rates().astype(f32),
+        size_cycle=np.zeros(len(CYCLE_EDGES) + 1, f32),
+        size_tier=np.zeros(len(BASKET_SIZES), f32),
         size_lines=np.ones(len(BASKET_SIZES), f32),
         size_units=np.ones(len(BASKET_SIZES), f32),
         entry=_cumulative(needs.entry),
@@ -185,10 +188,10 @@ def _origin(panel: Panel, shelf: Shelf) -> dict[str, list[str]]:
     """:data:`ORIGIN` without the parts that these columns cannot tell, which stand at one value for everybody."""
     lines, products = panel.lines, panel.products
     told = {
-        "row_category row_rate row_interval age_hazard week_category novelty entry size_cdf size_scale size_factor": (
+        "row_category row_rate row_interval age_hazard week_category novelty entry size_cdf size_dow size_cycle size_scale size_factor": (
             panel.categories.height > 1
         ),
-        "product loyalty row_explore row_lines entry_lines size_lines tier": products.height > panel.categories.height,
+        "product loyalty row_explore row_lines entry_lines size_lines size_tier tier": products.height > panel.categories.height,
         "row_units entry_units more_units size_units": lines["units"].max() != 1,
         "deal": bool((shelf.depth > 0).any()),
         "private": products["brand_private"].n_unique() > 1,

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from regulars import draws
 from regulars.consumers.choice import LEAST, Aisle, aisle_of
-from regulars.consumers.population import AGE_EDGES, BASKET_SIZES, GAP_EDGES, Demand, Habits, Population
+from regulars.consumers.population import AGE_EDGES, BASKET_SIZES, CYCLE_EDGES, GAP_EDGES, LARGE, Demand, Habits, Population
 from regulars.fitting.categories import SIZE_EDGES, SIZE_GROUP, rows_of_history, tabulate
 from regulars.fitting.fidelity import figures
 from regulars.fitting.history import History, history_of, week_of_day
@@ -40,12 +40,16 @@ BREADTH_CAUTION = 5.0
 FILL_CAUTION = 20.0
 #: The same in categories bought by one household.
 LINES_CAUTION = 60.0
+#: The same in baskets of one weekday of one household.
+DOW_CAUTION = 10.0
 #: The same in purchases of a category in baskets of about one size.
 MIX_CAUTION = 5.0
 #: Baskets of more categories count as of this many.
 MOST_SEEN = 150
 #: Part of what is missing of a household's tilts that is added at once, and the most they may be.
 TILT_STEP = 0.5
+#: Tilt added per log of price that baskets of one size are too cheap.
+TIER_STEP = 2.0
 MOST_DEAL = 4.0
 MOST_TILT = 5.0
 #: Part of a correction that is made at once.
@@ -78,7 +82,7 @@ def calibrate(
             break
         again = history_of(lived, history.households, history.days, history.first_dow, history.is_open)
         seen = _Seen(lived, again, population, aisle, figures(lived, history.households, history.days))
-        population = _correct(population, target, seen, _meant(population, again, key))
+        population = _correct(population, target, seen, _meant(lived, again))
     say("done", 1.0)
     return population
 
@@ -109,6 +113,11 @@ class _Seen:
         self.drift = drift_strength(history, habits.trip_class, demand.week_trips.astype(np.float64))
         self.by_size = _by_size(history, categories)
         self.more = _more(history)
+        rank = _ranks(history)
+        total, count = _cycle(history, rank)
+        self.cycle = (total + 0.5 * CAUTION) / (count + CAUTION)
+        self.weekday = _by_weekday(history, rank)
+        self.relative = _relative(lines, aisle)
         self.tilts = fit_tilts(lines, aisle.shelf, aisle.explore, history.households)
         self.products = np.bincount(
             lines.select("household", "product").unique()["household"].to_numpy(),
@@ -134,6 +143,57 @@ def _more(history: History) -> F64:
     return np.stack([np.bincount(group, part, len(SIZE_EDGES) + 1) for part in parts], 1).astype(np.float64)
 
 
+def _relative(lines: pl.DataFrame, aisle: Aisle) -> F64:
+    """(groups,) mean log price of a line against its category by how many categories the basket had."""
+    size = lines.select(pl.col("category").n_unique().over("household", "day")).to_series().to_numpy()
+    relative = aisle.explore.relative[lines["product"].to_numpy()].astype(np.float64)
+    group = np.searchsorted(SIZE_EDGES, size)
+    groups = len(SIZE_EDGES) + 1
+    overall = relative.mean() if len(relative) else 0.0
+    total = np.bincount(group, relative, groups) + CAUTION * overall
+    return np.asarray(total / (np.bincount(group, minlength=groups) + CAUTION))
+
+
+def _ranks(history: History) -> F64:
+    """(T,) share of the household's baskets that are smaller, those as large as it counted half."""
+    size, owner = history.trip_size.astype(np.int64), history.trip_household
+    order = np.lexsort((size, owner))
+    cell = owner[order] * (int(size.max(initial=0)) + 1) + size[order]
+    first = np.searchsorted(cell, cell, side="left")
+    last = np.searchsorted(cell, cell, side="right")
+    trips = np.diff(history.trip_ptr)
+    rank = np.empty(len(size))
+    rank[order] = ((first + last) / 2 - history.trip_ptr[owner[order]]) / trips[owner[order]]
+    return rank
+
+
+def _cycle(history: History, rank: F64) -> tuple[F64, F64]:
+    """Sum of ranks and baskets by days since the last large one, in own mean intervals."""
+    trips = np.diff(history.trip_ptr).astype(np.float64)
+    large = rank >= 1.0 - LARGE
+    at = np.where(large, np.arange(len(rank)), -1)
+    last = np.maximum.accumulate(np.concatenate([[-1], at]))[:-1]
+    known = last >= history.trip_ptr[history.trip_household]
+    since = history.trip_day - history.trip_day[np.maximum(last, 0)]
+    rate = LARGE * trips / max(float(history.is_open.sum()), 1.0)
+    age = since * rate[history.trip_household]
+    cell = np.searchsorted(CYCLE_EDGES, age[known])
+    count = np.bincount(cell, minlength=len(CYCLE_EDGES) + 1).astype(np.float64)
+    return np.bincount(cell, rank[known], len(count)), count
+
+
+def _by_weekday(history: History, rank: F64) -> F64:
+    """(N, 7) mean rank of the baskets of each weekday, shrunk to the middle."""
+    cell = history.trip_household * 7 + (history.trip_day + history.first_dow) % 7
+    count = np.bincount(cell, minlength=history.households * 7).reshape(-1, 7)
+    total = np.bincount(cell, rank, history.households * 7).reshape(-1, 7)
+    return np.asarray((total + 0.5 * DOW_CAUTION) / (count + DOW_CAUTION))
+
+
+def _logit(share: F64) -> F64:
+    return np.asarray(np.log(share / (1.0 - share)))
+
+
 def _gaps(history: History, habits: Habits, demand: Demand) -> tuple[F64, F64]:
     """Trips found and expected by class and gap bin, if the gap did not matter."""
     trips = np.diff(history.trip_ptr).astype(np.float64)
@@ -141,7 +201,7 @@ def _gaps(history: History, habits: Habits, demand: Demand) -> tuple[F64, F64]:
     flat = np.ones((RATE_CLASSES, len(GAP_EDGES) + 1))
     result = walk(
         history, naive, habits.trip_dow.astype(np.float64), demand.week_trips.astype(np.float64),
-        habits.trip_class, flat, np.ones(history.households),
+        habits.trip_class, flat, np.zeros(history.households),
     )  # fmt: skip
     return result.found, result.expected
 
@@ -168,10 +228,10 @@ class _Meant(NamedTuple):
     fill: F64  #: (N,) categories intended over those that came out
 
 
-def _meant(population: Population, history: History, key: NDArray[np.uint32]) -> _Meant:
+def _meant(lived: pl.DataFrame, history: History) -> _Meant:
     household = history.trip_household
-    u = draws.uniform_column(key, draws.Purpose.SIZE, population.habits.consumer[household], history.trip_day)
-    intended = (u[:, None] >= population.habits.size_cdf[household][:, :-1]).sum(1)
+    trips = lived.group_by("household", "day").agg(pl.col("meant").first()).sort("household", "day")
+    intended = trips["meant"].to_numpy()
     found, wanted = (
         np.bincount(household, size.astype(np.float64), history.households)
         for size in (history.trip_size, BASKET_SIZES[intended])
@@ -238,6 +298,9 @@ def _correct(population: Population, target: _Seen, seen: _Seen, meant: _Meant) 
         private=np.clip(private, -MOST_TILT, MOST_TILT),
         tier=np.clip(tier, -MOST_TILT, MOST_TILT),
         novelty=_moved(habits.novelty, _own_breadth(target, seen)),
+        size_dow=np.clip(
+            habits.size_dow + TILT_STEP * (_logit(target.weekday) - _logit(seen.weekday)), -2.0, 2.0
+        ).astype(np.float32),
         size_cdf=_shifted(habits.size_cdf, _size_shift(meant.sizes, target.sizes)),
     )
     mix = (target.by_size + MIX_CAUTION) / (seen.by_size + MIX_CAUTION)
@@ -248,6 +311,12 @@ def _correct(population: Population, target: _Seen, seen: _Seen, meant: _Meant) 
         size_factor=np.clip(_moved(demand.size_factor, mix[SIZE_GROUP]), 0.02, 50.0),
         gap_hazard=np.clip(_moved(demand.gap_hazard, gap), 0.02, 20.0),
         age_hazard=np.clip(_moved(demand.age_hazard, age), 0.02, 20.0),
+        size_cycle=np.clip(
+            demand.size_cycle + STEP * (_logit(target.cycle) - _logit(seen.cycle)), -2.0, 2.0
+        ).astype(np.float32),
+        size_tier=np.clip(
+            demand.size_tier + TIER_STEP * (target.relative - seen.relative)[SIZE_GROUP], -2.0, 2.0
+        ).astype(np.float32),
         size_lines=_moved(demand.size_lines, more_lines[SIZE_GROUP] / (more_lines @ seen.more[:, 0] * 1.0 / seen.more[:, 0].sum())),
         size_units=_moved(demand.size_units, more_units[SIZE_GROUP]),
         size_scale=_moved(demand.size_scale, _size_ratio(meant.sizes)),

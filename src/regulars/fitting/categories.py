@@ -16,6 +16,7 @@ SEASON_WEIGHT = 60.0
 AGE_WEIGHT = 60.0
 SIZE_WEIGHT = 20.0
 BREADTH_WEIGHT = 3.0
+DRAWN = 0.6
 ROUNDS = 4
 #: Basket sizes are read in these groups, so that a rare category has numbers in each.
 SIZE_EDGES = np.array([1, 2, 4, 7, 12, 20, 33, 55])
@@ -142,7 +143,8 @@ class _Prior:
         """(K,) drawn."""
         c = self._rows.category
         prior = self.shape[c] * self.breadth[self._household]
-        return np.random.default_rng(1).gamma(prior + count) / (self.per[c] + exposure)
+        mean = prior + count
+        return (mean + DRAWN * (np.random.default_rng(1).gamma(mean) - mean)) / (self.per[c] + exposure)
 
     def mean_count(self, count: F64) -> F64:
         """(K,) purchases that the posterior expects in such a span."""

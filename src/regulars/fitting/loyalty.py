@@ -21,11 +21,11 @@ DISCOUNT = 0.7
 EXPLORE = 1.0
 ROAMING_WEIGHT = 20.0
 UNITS_WEIGHT = 4.5
-LINES_WEIGHT = 4.5
+LINES_WEIGHT = 2.5
 #: Weight, in units beyond the first, of a household buying as many of a thing as others do.
 BULK_WEIGHT = 1.0
 #: Weight, in units beyond the first, of a product being like its category.
-MORE_WEIGHT = 3.0
+MORE_WEIGHT = 1.0
 STORE_WEIGHT = 0.8
 #: What one store of a household's loses to stores that it was not seen in: those come and go.
 STORE_DISCOUNT = 0.15

@@ -17,7 +17,7 @@ from regulars.terms import F64, I64
 #: Choice coefficients of ``Demand.response``, found by simulating and matching on The Complete Journey of
 #: 2017: depth, display, mailer x depth, display x depth, display x mailer, mailer, all three, incidence
 #: power.
-RESPONSE = (2.5, 0.35, 0.74, 0.35, 0.25, 0.04, -1.0, 0.5)
+RESPONSE = (2.9, 0.35, 0.74, 0.35, 0.25, 0.04, -1.0, 0.5)
 DEAL_WEIGHT = 8.0
 PRIVATE_WEIGHT = 4.0
 TIER_WEIGHT = 3.0

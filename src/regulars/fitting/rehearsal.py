@@ -45,8 +45,8 @@ def live(
     Returns
     -------
     polars.DataFrame
-        household (row of the population), day, week, store, product, category, units, cents;
-        sorted by household and day
+        household (row of the population), day, week, store, product, category, units, cents, meant (index of
+        BASKET_SIZES that the basket was meant to have); sorted by household and day
     """
     if len(shelf.category_ptr) - 1 != len(population.demand.entry):
         raise ShapeError(
@@ -139,9 +139,10 @@ def _live(
                     lines.category[:m].copy(),
                     lines.units[:m].copy(),
                     lines.paid_cents[:m].copy(),
+                    town.needs.meant[lines.consumer[:m]].astype(np.int32),
                 )
             )
-    names = ("household", "day", "week", "store", "product", "category", "units", "cents")
+    names = ("household", "day", "week", "store", "product", "category", "units", "cents", "meant")
     empty = np.zeros(0, np.int32)
     columns = zip(*kept, strict=True) if kept else ([empty] for _ in names)
     return pl.DataFrame(
@@ -154,6 +155,8 @@ def _of(needs: Needs, part: NDArray[np.int64], rows: slice) -> Needs:
         needs.last_trip[part].copy(),
         needs.drift[part].copy(),
         needs.drift_level[part].copy(),
+        needs.last_large[part].copy(),
+        needs.meant[part].copy(),
         needs.last_store[part].copy(),
         needs.last_bought[rows].copy(),
         needs.last_product[rows].copy(),

@@ -9,7 +9,7 @@ from numba import njit
 
 from regulars import draws
 from regulars.consumers.population import GAP_EDGES
-from regulars.consumers.trips import GAP_BIN
+from regulars.consumers.trips import EARLIEST, GAP_BIN, LATEST
 from regulars.fitting.history import History, week_of_day
 from regulars.terms import F64, I64, U8
 
@@ -18,7 +18,7 @@ DOW_WEIGHT = 8.0
 #: Weight of no effect in the season of a week and in a gap bin, in trips.
 SEASON_WEIGHT = 20.0
 GAP_WEIGHT = 20.0
-GAP_POWERS = np.array([0.0, 0.5, 1.0, 1.5, 2.0, 3.0])
+GAP_POWERS = np.array([-0.6, -0.3, 0.0, 0.3, 0.6, 1.0, 1.5, 2.2, 3.0])
 RATE_CLASSES = 8
 #: Strengths of drift among which each household's is drawn.
 DRIFTS = np.array([0.05, 0.2, 0.35, 0.5, 0.7, 0.95, 1.25, 1.6])
@@ -65,7 +65,7 @@ def fit_trips(history: History, weeks: int) -> TripHabits:
     shopped = np.bincount(week_of[history.trip_day], minlength=weeks)[:weeks]
     classes = _classes(rate)
     gap_hazard = np.ones((RATE_CLASSES, len(GAP_EDGES) + 1))
-    power = np.ones(history.households)
+    power = np.zeros(history.households)
     for turn in range(ROUNDS):
         seen = walk(history, rate, dow, week, classes, gap_hazard, power)
         rate = (shape + trips) / (days + seen.exposure)
@@ -246,7 +246,8 @@ def _walk_days(
                     by_week[week_of[day]] += p
                 else:
                     b = GAP_BIN[min(day - last, len(GAP_BIN) - 1)]
-                    gap = np.exp(log_gap[c, b] * power[i])
+                    late = np.log(min(max((day - last) * rate[i], EARLIEST), LATEST))
+                    gap = np.exp(log_gap[c, b] + late * power[i])
                     p = 1.0 - np.exp(-base * gap)
                     exposure[i] += p / rate[i]
                     by_week[week_of[day]] += p
@@ -256,7 +257,7 @@ def _walk_days(
                     if shops:
                         found[c, b] += 1.0
                     for k in range(len(powers)):
-                        hazard = base * np.exp(log_gap[c, b] * powers[k])
+                        hazard = base * np.exp(log_gap[c, b] + late * powers[k])
                         fit[i, k] += np.log(1.0 - np.exp(-hazard) + 1e-12) if shops else -hazard
             if shops:
                 last = day

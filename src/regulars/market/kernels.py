@@ -15,7 +15,7 @@ import polars as pl
 from regulars import settings
 from regulars.consumers import memory, needs
 from regulars.consumers.choice import aisle_of
-from regulars.consumers.population import AGE_EDGES, BASKET_SIZES, GAP_EDGES, STORES, Demand, Habits
+from regulars.consumers.population import AGE_EDGES, BASKET_SIZES, CYCLE_EDGES, GAP_EDGES, STORES, Demand, Habits
 from regulars.market import day, shops, tally
 from regulars.market.calendar import Calendar
 from regulars.market.town import Names, Town
@@ -68,6 +68,7 @@ def _hamlet() -> Town:
         **{name: np.ones(shape[of], dtype) for name, (of, dtype) in _HABITS.items()},
         trip_dow=np.ones((CONSUMERS, 7), np.float32),
         size_cdf=np.ones((CONSUMERS, len(BASKET_SIZES)), np.float32),
+        size_dow=np.zeros((CONSUMERS, 7), np.float32),
         row_ptr=np.arange(0, rows + 1, CATEGORIES, dtype=np.int64),
         row_category=np.tile(np.arange(CATEGORIES, dtype=np.uint16), CONSUMERS),
         product_ptr=np.arange(rows + 1, dtype=np.int64),
@@ -81,6 +82,8 @@ def _hamlet() -> Town:
         age_hazard=np.ones((CATEGORIES, len(AGE_EDGES) + 1), np.float32),
         size_factor=np.ones((len(BASKET_SIZES), CATEGORIES), np.float32),
         size_scale=np.ones(len(BASKET_SIZES), np.float32),
+        size_cycle=np.zeros(len(CYCLE_EDGES) + 1, np.float32),
+        size_tier=np.zeros(len(BASKET_SIZES), np.float32),
         size_lines=np.ones(len(BASKET_SIZES), np.float32),
         size_units=np.ones(len(BASKET_SIZES), np.float32),
         entry=np.ones(CATEGORIES, np.float32),
