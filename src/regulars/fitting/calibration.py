@@ -369,6 +369,6 @@ def _lean(table: tuple[F64, F64]) -> F64:
     """Found over expected by category and age bin, each category leaning on all together."""
     found, expected = table
     together = (found.sum(0) + CAUTION) / (expected.sum(0) + CAUTION)
-    ratio = (found + 4 * CAUTION * together) / (expected + 4 * CAUTION)
+    ratio = (found + CAUTION * together) / (expected + CAUTION)
     weight = expected.sum(0) / max(expected.sum(), 1e-9)
     return np.asarray(ratio / np.maximum((ratio * weight).sum(1, keepdims=True), 1e-9))

@@ -94,7 +94,8 @@ def fit_categories(
         age_hazard = shrunken(age_hazard, found, expected)
         size_factor *= _by_group(size_table[0], size_table[1])
     novelty, entry = prior.novelty(rows, every)
-    rate = prior.drawn(rows.times, exposure)
+    drawn = prior.drawn(rows.times, exposure)
+    interval, rate = interval * rate / drawn, drawn
     return CategoryHabits(rate, interval, season, age_hazard, size_factor, novelty, entry)
 
 

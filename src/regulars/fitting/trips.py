@@ -18,7 +18,7 @@ DOW_WEIGHT = 8.0
 #: Weight of no effect in the season of a week and in a gap bin, in trips.
 SEASON_WEIGHT = 20.0
 GAP_WEIGHT = 20.0
-GAP_POWERS = np.array([-0.6, -0.3, 0.0, 0.3, 0.6, 1.0, 1.5, 2.2, 3.0])
+GAP_POWERS = np.array([-0.15, 0.0, 0.15, 0.3, 0.5, 0.8, 1.2, 1.8, 2.5])
 RATE_CLASSES = 8
 #: Strengths of drift among which each household's is drawn.
 DRIFTS = np.array([0.05, 0.2, 0.35, 0.5, 0.7, 0.95, 1.25, 1.6])
