@@ -51,6 +51,7 @@ def made_habits(n: int, **changes: Any) -> Habits:
         "drift_sigma": np.zeros(n, f32),
         "size_cdf": cdf,
         "size_dow": np.zeros((n, 7), f32),
+        "need_age": np.ones((n, len(AGE_EDGES) + 1), f32),
         "row_ptr": np.arange(n + 1, dtype=np.int64) * ROWS,
         "row_category": category.astype(np.uint16),
         "row_rate": np.full(rows, 0.02, f32),

@@ -102,6 +102,10 @@ AGE_BIN = np.searchsorted(
 ).astype(np.uint8)
 
 
+#: Log of a typical age of each bin, for regularity.
+LOG_AGE = np.log(np.concatenate([[0.07], (AGE_EDGES[:-1].astype(float) + AGE_EDGES[1:]) / 2, [AGE_EDGES[-1] * 1.2]]))
+
+
 class Explore(NamedTuple):
     """Popularity as this week's prices and placement bend it, for products that she does not know."""
 
@@ -295,6 +299,7 @@ def choose_categories(today, town, aisle, shoppers, start, stop, lines, m):
         scale = np.float64(size_scale[size])
         size_factor = town.demand.size_factor[size]
         cheap = 1.0 if aisle.price_level[retailer] <= 1.0 else 0.0
+        ageing = town.habits.need_age[i]
         first = picks
         maybe = picks
         end = picks + MOST_LINES // 2
@@ -304,7 +309,7 @@ def choose_categories(today, town, aisle, shoppers, start, stop, lines, m):
             category = np.int64(row_category[row])
             hazard = scale * need(
                 day, last_bought[row], row_interval[row], row_rate[row],
-                age_hazard[category], size_factor[category], season[category],
+                age_hazard[category], ageing, size_factor[category], season[category],
             )  # fmt: skip
             if category >> 2 != block:
                 block = category >> 2
@@ -419,11 +424,14 @@ def intended_size(today, town, i):
 
 
 @njit(**INNER)
-def need(day, last_bought, interval, rate, age_hazard, size_factor, season):
-    """Hazard of a category per unit of basket size, before prices and messages; ``age_hazard`` is its row."""
+def need(day, last_bought, interval, rate, age_hazard, ageing, size_factor, season):
+    """Hazard of a category per unit of basket size, before prices and messages; ``age_hazard`` is its row.
+
+    ``ageing`` is what her own regularity makes of each bin of ages.
+    """
     step = np.float64(day - last_bought) / interval * AGE_STEPS
     age_bin = AGE_BIN[np.int64(min(max(step, 0.0), len(AGE_BIN) - 1.0))]
-    return np.float64(rate) * age_hazard[age_bin] * size_factor * season
+    return np.float64(rate) * age_hazard[age_bin] * ageing[age_bin] * size_factor * season
 
 
 # -- messages in hand
@@ -871,6 +879,7 @@ def _force_one(today, town, visit, size, lines, top, first_pick, picks):
     last_bought, age_hazard = town.needs.last_bought, town.demand.age_hazard
     size_factor, season = town.demand.size_factor[size], town.demand.week_category[today.week]
     first, second, _, _ = draws.four(today.key, _CATEGORY, town.habits.consumer[i], today.day, _FORCED + picks - first_pick)
+    ageing = town.habits.need_age[i]
     begin, end = np.int64(row_ptr[i]), np.int64(row_ptr[i + 1])
     target = np.inf
     row = begin
@@ -882,7 +891,7 @@ def _force_one(today, town, visit, size, lines, top, first_pick, picks):
             category = np.int64(row_category[row])
             weight = need(
                 today.day, last_bought[row], row_interval[row], row_rate[row],
-                age_hazard[category], size_factor[category], season[category],
+                age_hazard[category], ageing, size_factor[category], season[category],
             )  # fmt: skip
             if not _picked(category, lines, top, first_pick, picks):
                 total += weight * (exposure(today.day, category, visit, town) if visit.held else 1.0)

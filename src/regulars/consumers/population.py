@@ -39,6 +39,7 @@ class Habits(NamedTuple):
     drift_sigma: F32  #: (N,) stationary s.d. of the log of the weekly drift
     size_cdf: F32  #: (N, 22) cumulative probabilities of BASKET_SIZES
     size_dow: F32  #: (N, 7) shift of the log-odds of how large a basket is among hers, by weekday
+    need_age: F32  #: (N, 13) her own regularity: factor on all her needs by bin of age / own interval
     row_ptr: I64  #: (N + 1,)
     row_category: NDArray[np.uint16]  #: (K,)
     row_rate: F32  #: (K,) theta, the category's need rate per unit of exposure

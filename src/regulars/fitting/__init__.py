@@ -9,7 +9,7 @@ from importlib import metadata
 import numpy as np
 import polars as pl
 
-from regulars.consumers.choice import explore_tables
+from regulars.consumers.choice import LOG_AGE, explore_tables
 from regulars.consumers.population import BASKET_SIZES, CYCLE_EDGES, Demand, Habits, Population
 from regulars.errors import SettingError, ShapeError
 from regulars.fitting.baskets import fit_baskets, size_rates
@@ -35,7 +35,7 @@ CALIBRATE_ROUNDS = 6
 #: panel; ``told`` by the source. What a panel's columns cannot tell is ``untold`` in its ``about``.
 ORIGIN = {
     "fitted": [
-        *("trip_dow", "trip_class", "gap_power", "row_category", "row_interval", "row_units"),
+        *("trip_dow", "trip_class", "gap_power", "need_age", "row_category", "row_interval", "row_units"),
         *("product", "loyalty", "store", "store_cdf", "store_stay", "coupon"),
         *("week_trips", "week_category", "entry", "entry_lines", "entry_units", "more_units"),
     ],
@@ -131,6 +131,7 @@ def assemble(panel: Panel, shelf: Shelf, say: Progress) -> tuple[Population, His
         drift_sigma=trips.drift_sigma.astype(f32),
         size_cdf=_cumulative(shares),
         size_dow=np.zeros((households, 7), f32),
+        need_age=np.exp(needs.power[:, None] * LOG_AGE).astype(f32),
         row_ptr=rows.ptr,
         row_category=rows.category.astype(np.uint16),
         row_rate=needs.rate.astype(f32),
@@ -188,7 +189,7 @@ def _origin(panel: Panel, shelf: Shelf) -> dict[str, list[str]]:
     """:data:`ORIGIN` without the parts that these columns cannot tell, which stand at one value for everybody."""
     lines, products = panel.lines, panel.products
     told = {
-        "row_category row_rate row_interval age_hazard week_category novelty entry size_cdf size_dow size_cycle size_scale size_factor": (
+        "row_category row_rate row_interval need_age age_hazard week_category novelty entry size_cdf size_dow size_cycle size_scale size_factor": (
             panel.categories.height > 1
         ),
         "product loyalty row_explore row_lines entry_lines size_lines size_tier tier": products.height > panel.categories.height,

@@ -216,7 +216,7 @@ def _ages(history: History, categories: int, demand: Demand) -> tuple[F64, F64]:
     found, expected, *_ = tabulate(
         history, rows, size, np.zeros(len(size), np.int64), np.ones((weeks, categories)),
         rate, history.days / rows.times, demand.week_category.astype(np.float64),
-        np.ones((categories, len(AGE_EDGES) + 1)), np.ones((1, categories)),
+        np.ones((categories, len(AGE_EDGES) + 1)), np.ones((1, categories)), np.zeros(history.households),
     )  # fmt: skip
     return found, expected
 

@@ -7,9 +7,9 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from regulars.consumers.choice import AGE_BIN, AGE_STEPS
+from regulars.consumers.choice import AGE_BIN, AGE_STEPS, LOG_AGE
 from regulars.consumers.population import AGE_EDGES, BASKET_SIZES
-from regulars.fitting.history import History, week_of_day
+from regulars.fitting.history import History, likeliest, week_of_day
 from regulars.terms import F64, I32, I64
 
 SEASON_WEIGHT = 60.0
@@ -18,6 +18,8 @@ SIZE_WEIGHT = 20.0
 BREADTH_WEIGHT = 3.0
 DRAWN = 0.6
 ROUNDS = 4
+#: Powers among which each household's regularity is found.
+NEED_POWERS = np.array([-0.4, -0.25, -0.1, 0.0, 0.1, 0.25, 0.4, 0.6, 0.9])
 #: Basket sizes are read in these groups, so that a rare category has numbers in each.
 SIZE_EDGES = np.array([1, 2, 4, 7, 12, 20, 33, 55])
 SIZE_GROUP = np.searchsorted(SIZE_EDGES, BASKET_SIZES)
@@ -37,6 +39,7 @@ class CategoryHabits(NamedTuple):
 
     rate: F64  #: (K,)
     interval: F64  #: (K,) days
+    power: F64  #: (N,) regularity
     season: F64  #: (weeks, C)
     age_hazard: F64  #: (C, 13)
     size_factor: F64  #: (22, C)
@@ -83,10 +86,15 @@ def fit_categories(
             start.age_hazard.copy(),
             start.size_factor.copy(),
         )
-    for _ in range(ROUNDS):
+    power = np.zeros(history.households)
+    for turn in range(ROUNDS):
+        fit = np.zeros((history.households, len(NEED_POWERS)))
         found, expected, exposure, week_table, size_table = tabulate(
-            history, rows, scale, intended, promoted, rate, interval, season, age_hazard, size_factor
-        )
+            history, rows, scale, intended, promoted, rate, interval, season, age_hazard, size_factor, power,
+            fit if turn > 0 else None,
+        )  # fmt: skip
+        if turn > 0:
+            power = likeliest(fit, NEED_POWERS)
         rate = prior.rate(rows.times, exposure)
         season *= (week_table[0] + SEASON_WEIGHT) / (week_table[1] + SEASON_WEIGHT)
         season /= np.maximum(_weighted(season, week_table[1]), 1e-9)
@@ -96,7 +104,7 @@ def fit_categories(
     novelty, entry = prior.novelty(rows, every)
     drawn = prior.drawn(rows.times, exposure)
     interval, rate = interval * rate / drawn, drawn
-    return CategoryHabits(rate, interval, season, age_hazard, size_factor, novelty, entry)
+    return CategoryHabits(rate, interval, power, season, age_hazard, size_factor, novelty, entry)
 
 
 def shrunken(table: F64, found: F64, expected: F64) -> F64:
@@ -192,6 +200,7 @@ def _shapes(mean: F64, buyers: F64, every: F64) -> F64:
 def tabulate(
     history: History, rows: Rows, scale: F64, intended: I64, promoted: F64,
     rate: F64, interval: F64, season: F64, age_hazard: F64, size_factor: F64,
+    power: F64, fit: F64 | None = None,
 ) -> tuple[F64, F64, F64, tuple[F64, F64], tuple[F64, F64]]:  # fmt: skip
     """Purchases found and expected by age bin, by week and by size, and the exposure of each row.
 
@@ -207,7 +216,7 @@ def tabulate(
         history.trip_ptr, history.trip_day, history.bought_ptr, rows.ptr, rows.category, rows.bought,
         week_of, scale, intended, promoted, rate, interval, season, age_hazard, size_factor,
         found, expected, exposure, week_table[0], week_table[1], size_table[0], size_table[1],
-        np.empty(int(np.diff(rows.ptr).max(initial=0)), np.int64),
+        power, NEED_POWERS, np.zeros((0, 0)) if fit is None else fit, np.empty(int(np.diff(rows.ptr).max(initial=0)), np.int64),
     )  # fmt: skip
     return found, expected, exposure, week_table, size_table
 
@@ -216,8 +225,12 @@ def tabulate(
 def _tabulate(
     trip_ptr, trip_day, bought_ptr, row_ptr, row_category, bought_row,
     week_of, scale, intended, promoted, rate, interval, season, age_hazard, size_factor,
-    found, expected, exposure, week_found, week_expected, size_found, size_expected, last,
+    found, expected, exposure, week_found, week_expected, size_found, size_expected, power, powers, fit, last,
 ):  # fmt: skip
+    factor = np.empty((len(powers), len(LOG_AGE)))
+    for k in range(len(powers)):
+        for b in range(len(LOG_AGE)):
+            factor[k, b] = np.exp(powers[k] * LOG_AGE[b])
     for i in range(len(trip_ptr) - 1):
         begin = row_ptr[i]
         for k in range(row_ptr[i + 1] - begin):
@@ -237,6 +250,12 @@ def _tabulate(
                     step = (day - last[k]) / interval[row] * AGE_STEPS
                     b = AGE_BIN[int(min(step, len(AGE_BIN) - 1.0))]
                     other *= age_hazard[c, b]
+                    if len(fit):
+                        came = next_bought < stop and bought_row[next_bought] == row
+                        for j in range(len(powers)):
+                            at = other * rate[row] * factor[j, b]
+                            fit[i, j] += np.log(1.0 - np.exp(-at) + 1e-12) if came else -at
+                    other *= np.exp(power[i] * LOG_AGE[b])
                 hazard = other * rate[row]
                 # Saturation: a probability counts for less than its hazard.
                 p = hazard if hazard < 1e-3 else 1.0 - np.exp(-hazard)

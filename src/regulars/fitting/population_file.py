@@ -32,6 +32,7 @@ _PER_CONSUMER: dict[str, tuple[Any, int]] = {
     "drift_sigma": (np.float32, 1),
     "size_cdf": (np.float32, 2),
     "size_dow": (np.float32, 2),
+    "need_age": (np.float32, 2),
     "deal": (np.float32, 1),
     "private": (np.float32, 1),
     "tier": (np.float32, 1),

@@ -10,7 +10,7 @@ from numba import njit
 from regulars import draws
 from regulars.consumers.population import GAP_EDGES
 from regulars.consumers.trips import EARLIEST, GAP_BIN, LATEST
-from regulars.fitting.history import History, week_of_day
+from regulars.fitting.history import History, likeliest, week_of_day
 from regulars.terms import F64, I64, U8
 
 #: Weight of the population's weekdays in a household's, in trips.
@@ -74,7 +74,7 @@ def fit_trips(history: History, weeks: int) -> TripHabits:
         gap_hazard *= (seen.found + GAP_WEIGHT) / (seen.expected + GAP_WEIGHT)
         gap_hazard /= seen.mean_gap[:, None]
         if turn > 0:
-            power = _powers(seen.fit, power)
+            power = likeliest(seen.fit, GAP_POWERS)
         classes = _classes(rate)
     week[length == 0] = 1.0
     drift = _drifts(history, classes, week)
@@ -179,17 +179,6 @@ def _weekdays(history: History, dow_of_day: I64) -> F64:
 def _classes(rate: F64) -> U8:
     edges = np.quantile(rate, np.arange(1, RATE_CLASSES) / RATE_CLASSES)
     return np.searchsorted(edges, rate, side="left").astype(np.uint8)
-
-
-def _powers(fit: F64, power: F64) -> F64:
-    """Posterior mean power of each household on the grid, under the mix of powers of all households."""
-    mix = np.full(len(GAP_POWERS), 1.0 / len(GAP_POWERS))
-    likelihood = np.exp(fit - fit.max(1, keepdims=True))
-    for _ in range(20):
-        posterior = likelihood * mix
-        posterior /= posterior.sum(1, keepdims=True)
-        mix = (posterior.sum(0) + 1.0) / (len(power) + len(mix))
-    return np.asarray(posterior @ GAP_POWERS)
 
 
 class Walk(NamedTuple):

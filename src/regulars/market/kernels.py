@@ -69,6 +69,7 @@ def _hamlet() -> Town:
         trip_dow=np.ones((CONSUMERS, 7), np.float32),
         size_cdf=np.ones((CONSUMERS, len(BASKET_SIZES)), np.float32),
         size_dow=np.zeros((CONSUMERS, 7), np.float32),
+        need_age=np.ones((CONSUMERS, len(AGE_EDGES) + 1), np.float32),
         row_ptr=np.arange(0, rows + 1, CATEGORIES, dtype=np.int64),
         row_category=np.tile(np.arange(CATEGORIES, dtype=np.uint16), CONSUMERS),
         product_ptr=np.arange(rows + 1, dtype=np.int64),

@@ -19,7 +19,7 @@ _FITTED = (
     ),
     ("size_cdf size_dow size_cycle size_scale size_lines row_lines", "how large her baskets are, and when"),
     (
-        "row_category row_rate row_interval age_hazard week_category",
+        "row_category row_rate row_interval need_age age_hazard week_category",
         "which categories she needs, how often, when again",
     ),
     ("product loyalty row_explore", "which products she is loyal to, and how much she tries others"),
