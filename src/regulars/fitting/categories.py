@@ -17,6 +17,9 @@ AGE_WEIGHT = 60.0
 SIZE_WEIGHT = 20.0
 BREADTH_WEIGHT = 3.0
 DRAWN = 0.6
+#: Variance of the number of purchases of a year over its mean: needs come more regularly than at random, so that a
+#: count tells more than that of a Poisson process would.
+REGULAR = 0.6
 ROUNDS = 4
 #: Powers among which each household's regularity is found.
 NEED_POWERS = np.array([-0.4, -0.25, -0.1, 0.0, 0.1, 0.25, 0.4, 0.6, 0.9])
@@ -146,14 +149,14 @@ class _Prior:
         """(K,) posterior mean."""
         c = self._rows.category
         prior = self.shape[c] * self.breadth[self._household]
-        return np.asarray((prior + count) / (self.per[c] + exposure))
+        return np.asarray((REGULAR * prior + count) / (REGULAR * self.per[c] + exposure))
 
     def drawn(self, count: F64, exposure: F64) -> F64:
         """(K,) drawn."""
         c = self._rows.category
         prior = self.shape[c] * self.breadth[self._household]
-        mean = prior + count
-        return (mean + DRAWN * (np.random.default_rng(1).gamma(mean) - mean)) / (self.per[c] + exposure)
+        mean = REGULAR * prior + count
+        return (mean + DRAWN * (np.random.default_rng(1).gamma(mean) - mean)) / (REGULAR * self.per[c] + exposure)
 
     def mean_count(self, count: F64) -> F64:
         """(K,) purchases that the posterior expects in such a span."""
