@@ -77,7 +77,7 @@ def fit_trips(history: History, weeks: int) -> TripHabits:
             power = likeliest(seen.fit, GAP_POWERS)
         classes = _classes(rate)
     week[length == 0] = 1.0
-    drift = _drifts(history, classes, week)
+    drift = _drifts(history, classes, week, power)
     return TripHabits(rate, dow, classes, power, gap_hazard, drift, week, shape, days)
 
 
@@ -114,7 +114,7 @@ def drift_strength(history: History, rate_class: U8, week: F64) -> F64:
     return result
 
 
-def _drifts(history: History, classes: U8, week: F64) -> F64:
+def _drifts(history: History, classes: U8, week: F64, power: F64) -> F64:
     """(N,) strength of each household's drift, drawn from what its four-week counts leave open.
 
     Dirichlet-multinomial likelihood of the counts on a grid of strengths, mixed by class of rates (EM). Drawn
@@ -127,6 +127,8 @@ def _drifts(history: History, classes: U8, week: F64) -> F64:
     counts = np.zeros((history.households, periods))
     inside = at < periods
     np.add.at(counts, (history.trip_household[inside], at[inside]), 1.0)
+    # Regular trips scatter less than chance: their counts tell as much as more trips at random.
+    counts = np.round(counts * (1.0 + np.clip(power, -0.3, 1.0))[:, None] ** 1.86)
     day = np.arange(periods * PERIOD_DAYS)
     season = week[week_of_day(history.days, history.first_dow)[day]] * history.is_open[day]
     share = season.reshape(periods, PERIOD_DAYS).sum(1)
