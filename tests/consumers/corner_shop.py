@@ -87,6 +87,7 @@ def made_demand(**changes: Any) -> Demand:
         "size_factor": np.ones((len(BASKET_SIZES), CATEGORIES), f32),
         "size_scale": BASKET_SIZES.astype(f32),
         "size_cycle": np.zeros(len(CYCLE_EDGES) + 1, f32),
+        "size_gap": np.zeros(len(CYCLE_EDGES) + 1, f32),
         "size_tier": np.zeros(len(BASKET_SIZES), f32),
         "size_lines": np.ones(len(BASKET_SIZES), f32),
         "size_units": np.ones(len(BASKET_SIZES), f32),

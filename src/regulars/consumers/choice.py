@@ -403,16 +403,24 @@ def _pick(visit, row, category, size, lines, top, picks):
 
 
 @njit(**INNER)
+def _cycle_bin(age):
+    found = 0
+    while found < len(CYCLE_EDGES) and age > CYCLE_EDGES[found]:
+        found += 1
+    return found
+
+
+@njit(**INNER)
 def intended_size(today, town, i):
     """Index of BASKET_SIZES that she has in mind today, by her shares of sizes, her weekday and her last large basket."""
     habits, needs, cdf = town.habits, town.needs, town.habits.size_cdf[i]
-    since = np.float64(today.day - needs.last_large[i]) * habits.trip_rate[i] * LARGE
-    cycle = 0
-    while cycle < len(CYCLE_EDGES) and since > CYCLE_EDGES[cycle]:
-        cycle += 1
+    rate = np.float64(habits.trip_rate[i])
+    cycle = _cycle_bin((today.day - needs.last_large[i]) * rate * LARGE)
+    gap = _cycle_bin(needs.gap[i] * rate)
     first, _, _, _ = draws.four(today.key, _SIZE, habits.consumer[i], today.day, 0)
     odds = draws.open_unit(first)
-    odds = SIZE_LUCK * draws.log(odds / (1.0 - odds)) + town.demand.size_cycle[cycle] + habits.size_dow[i, today.dow]
+    odds = SIZE_LUCK * draws.log(odds / (1.0 - odds)) + town.demand.size_cycle[cycle] + town.demand.size_gap[gap]
+    odds += habits.size_dow[i, today.dow]
     u = draws.sigmoid(odds)
     if u >= 1.0 - LARGE:
         needs.last_large[i] = today.day

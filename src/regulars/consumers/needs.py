@@ -55,6 +55,7 @@ def start(habits: Habits, demand: Demand, key: NDArray[np.uint32], first_day: in
         raise ShapeError(f"{consumers} consumers but row_ptr has {len(habits.row_ptr)} entries")
     needs = Needs(
         np.empty(consumers, np.int32),
+        np.ones(consumers, np.int32),
         np.empty(consumers, np.float32),
         np.empty(consumers, np.float32),
         np.empty(consumers, np.int32),

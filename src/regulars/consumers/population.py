@@ -18,7 +18,8 @@ BASKET_SIZES = np.array(
 GAP_EDGES = np.array([1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 15, 20, 30, 45], np.int32)
 #: Upper edges of the bins of (days since last bought / own mean interval) (the last bin is open).
 AGE_EDGES = np.array([0.1, 0.2, 0.35, 0.5, 0.7, 0.9, 1.1, 1.4, 1.8, 2.4, 3.2, 5.0], np.float32)
-#: Upper edges of the bins of (days since the last large basket / own mean interval of large ones).
+#: Upper edges of the bins of (days since the last large basket / own mean interval of large ones), and of (days
+#: since the last trip / own mean gap).
 CYCLE_EDGES = np.array([0.08, 0.16, 0.3, 0.5, 0.7, 0.9, 1.1, 1.4, 1.8, 2.5], np.float32)
 #: A basket is large when it is meant to be of the largest of so many of her baskets.
 LARGE = 0.3
@@ -74,6 +75,7 @@ class Demand(NamedTuple):
     size_factor: F32  #: (22, C) factor on the need by basket size
     size_scale: F32  #: (22,) basket size as the hazards need it, so that baskets come out as long as intended
     size_cycle: F32  #: (11,) the same for everybody, by bin of CYCLE_EDGES
+    size_gap: F32  #: (11,) the same by days since the last trip over her own mean gap
     size_tier: F32  #: (22,) log tilt per log of relative price by basket size
     size_lines: F32  #: (22,) factor on the lines beyond the first of a category by basket size
     size_units: F32  #: (22,) factor on the units beyond the first of a line by basket size
@@ -108,6 +110,7 @@ class Needs(NamedTuple):
     """What changes from day to day on the demand side."""
 
     last_trip: I32  #: (N,) day of the last trip to any retailer of the run
+    gap: I32  #: (N,) days between her last two trips
     drift: F32  #: (N,) log drift of the trip rate this week
     drift_level: (
         F32  #: (N,) where the log drift tends, such that its exponential averages 1 over her first year

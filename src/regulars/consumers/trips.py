@@ -174,6 +174,7 @@ def _go(today, i, retailer, habits, needs, shoppers, n):
     shoppers.consumer[n] = i
     shoppers.retailer[n] = retailer
     shoppers.store[n] = store
+    needs.gap[i] = today.day - needs.last_trip[i]
     needs.last_trip[i] = today.day
     needs.last_store[i] = store
     return n + 1

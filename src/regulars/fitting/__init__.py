@@ -41,7 +41,7 @@ ORIGIN = {
     ],
     "calibrated": [
         *("trip_rate", "row_rate", "row_explore", "row_lines", "novelty", "deal", "private", "tier"),
-        *("size_lines", "size_units", "gap_hazard", "age_hazard", "drift_sigma", "size_cdf", "size_dow", "size_cycle", "size_tier", "size_scale", "size_factor"),
+        *("size_lines", "size_units", "gap_hazard", "age_hazard", "drift_sigma", "size_cdf", "size_dow", "size_cycle", "size_gap", "size_tier", "size_scale", "size_factor"),
     ],
     "given": ["response"],
     "told": ["age", "income", "kids", "household_size"],
@@ -160,6 +160,7 @@ def assemble(panel: Panel, shelf: Shelf, say: Progress) -> tuple[Population, His
         size_factor=needs.size_factor.astype(f32),
         size_scale=size_rates().astype(f32),
         size_cycle=np.zeros(len(CYCLE_EDGES) + 1, f32),
+        size_gap=np.zeros(len(CYCLE_EDGES) + 1, f32),
         size_tier=np.zeros(len(BASKET_SIZES), f32),
         size_lines=np.ones(len(BASKET_SIZES), f32),
         size_units=np.ones(len(BASKET_SIZES), f32),
@@ -189,7 +190,7 @@ def _origin(panel: Panel, shelf: Shelf) -> dict[str, list[str]]:
     """:data:`ORIGIN` without the parts that these columns cannot tell, which stand at one value for everybody."""
     lines, products = panel.lines, panel.products
     told = {
-        "row_category row_rate row_interval need_age age_hazard week_category novelty entry size_cdf size_dow size_cycle size_scale size_factor": (
+        "row_category row_rate row_interval need_age age_hazard week_category novelty entry size_cdf size_dow size_cycle size_gap size_scale size_factor": (
             panel.categories.height > 1
         ),
         "product loyalty row_explore row_lines entry_lines size_lines size_tier tier": products.height > panel.categories.height,

@@ -114,8 +114,8 @@ class _Seen:
         self.by_size = _by_size(history, categories)
         self.more = _more(history)
         rank = _ranks(history)
-        total, count = _cycle(history, rank)
-        self.cycle = (total + 0.5 * CAUTION) / (count + CAUTION)
+        self.cycle = _cycle(history, rank, rank >= 1.0 - LARGE, LARGE)
+        self.after_gap = _cycle(history, rank, np.ones(len(rank), np.bool_), 1.0)
         self.weekday = _by_weekday(history, rank)
         self.relative = _relative(lines, aisle)
         self.tilts = fit_tilts(lines, aisle.shelf, aisle.explore, history.households)
@@ -167,19 +167,17 @@ def _ranks(history: History) -> F64:
     return rank
 
 
-def _cycle(history: History, rank: F64) -> tuple[F64, F64]:
-    """Sum of ranks and baskets by days since the last large one, in own mean intervals."""
+def _cycle(history: History, rank: F64, among: NDArray[np.bool_], share: float) -> F64:
+    """(11,) mean rank by days since the last basket ``among``, a ``share`` of all, in own mean intervals."""
     trips = np.diff(history.trip_ptr).astype(np.float64)
-    large = rank >= 1.0 - LARGE
-    at = np.where(large, np.arange(len(rank)), -1)
+    at = np.where(among, np.arange(len(rank)), -1)
     last = np.maximum.accumulate(np.concatenate([[-1], at]))[:-1]
     known = last >= history.trip_ptr[history.trip_household]
     since = history.trip_day - history.trip_day[np.maximum(last, 0)]
-    rate = LARGE * trips / max(float(history.is_open.sum()), 1.0)
-    age = since * rate[history.trip_household]
-    cell = np.searchsorted(CYCLE_EDGES, age[known])
-    count = np.bincount(cell, minlength=len(CYCLE_EDGES) + 1).astype(np.float64)
-    return np.bincount(cell, rank[known], len(count)), count
+    rate = share * trips / max(float(history.is_open.sum()), 1.0)
+    cell = np.searchsorted(CYCLE_EDGES, (since * rate[history.trip_household])[known])
+    count = np.bincount(cell, minlength=len(CYCLE_EDGES) + 1)
+    return np.asarray((np.bincount(cell, rank[known], len(count)) + 0.5 * CAUTION) / (count + CAUTION))
 
 
 def _by_weekday(history: History, rank: F64) -> F64:
@@ -311,9 +309,8 @@ def _correct(population: Population, target: _Seen, seen: _Seen, meant: _Meant) 
         size_factor=np.clip(_moved(demand.size_factor, mix[SIZE_GROUP]), 0.02, 50.0),
         gap_hazard=np.clip(_moved(demand.gap_hazard, gap), 0.02, 20.0),
         age_hazard=np.clip(_moved(demand.age_hazard, age), 0.02, 20.0),
-        size_cycle=np.clip(
-            demand.size_cycle + STEP * (_logit(target.cycle) - _logit(seen.cycle)), -2.0, 2.0
-        ).astype(np.float32),
+        size_cycle=_shifted_odds(demand.size_cycle, target.cycle, seen.cycle),
+        size_gap=_shifted_odds(demand.size_gap, target.after_gap, seen.after_gap),
         size_tier=np.clip(
             demand.size_tier + TIER_STEP * (target.relative - seen.relative)[SIZE_GROUP], -2.0, 2.0
         ).astype(np.float32),
@@ -351,6 +348,10 @@ def _own_roam(target: _Seen, seen: _Seen) -> F64:
 
 def _moved(column: F32, ratio: F64) -> F32:
     return np.asarray(column * np.clip(ratio, 0.3, 3.0) ** STEP, np.float32)
+
+
+def _shifted_odds(column: F32, real: F64, lived: F64) -> F32:
+    return np.clip(column + STEP * (_logit(real) - _logit(lived)), -2.0, 2.0).astype(np.float32)
 
 
 def _shifted(size_cdf: F32, shift: F64) -> F32:

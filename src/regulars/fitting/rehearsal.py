@@ -153,6 +153,7 @@ def _live(
 def _of(needs: Needs, part: NDArray[np.int64], rows: slice) -> Needs:
     return Needs(
         needs.last_trip[part].copy(),
+        needs.gap[part].copy(),
         needs.drift[part].copy(),
         needs.drift_level[part].copy(),
         needs.last_large[part].copy(),

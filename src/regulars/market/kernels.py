@@ -84,6 +84,7 @@ def _hamlet() -> Town:
         size_factor=np.ones((len(BASKET_SIZES), CATEGORIES), np.float32),
         size_scale=np.ones(len(BASKET_SIZES), np.float32),
         size_cycle=np.zeros(len(CYCLE_EDGES) + 1, np.float32),
+        size_gap=np.zeros(len(CYCLE_EDGES) + 1, np.float32),
         size_tier=np.zeros(len(BASKET_SIZES), np.float32),
         size_lines=np.ones(len(BASKET_SIZES), np.float32),
         size_units=np.ones(len(BASKET_SIZES), np.float32),
