@@ -61,6 +61,7 @@ class Purpose(enum.IntEnum):
     DRIFT = 19  #: how she changes over time
     REDEEM = 20  #: whether a coupon in hand is used
     SUBSTITUTE = 21  #: what she does when something is out
+    RATE = 22  #: how far her fitted rates are from their posterior means
 
 
 def stream(seed: int, world: int = 0) -> Words:

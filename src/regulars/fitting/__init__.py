@@ -131,7 +131,7 @@ def assemble(panel: Panel, shelf: Shelf, say: Progress) -> tuple[Population, His
         drift_sigma=trips.drift_sigma.astype(f32),
         size_cdf=_cumulative(shares),
         size_dow=np.zeros((households, 7), f32),
-        need_age=np.exp(1.8 * needs.power[:, None] * LOG_AGE).astype(f32),
+        need_age=np.exp(needs.power[:, None] * LOG_AGE).astype(f32),
         row_ptr=rows.ptr,
         row_category=rows.category.astype(np.uint16),
         row_rate=needs.rate.astype(f32),

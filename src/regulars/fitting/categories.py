@@ -7,16 +7,20 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
+from regulars import draws
 from regulars.consumers.choice import AGE_BIN, AGE_STEPS, LOG_AGE
 from regulars.consumers.population import AGE_EDGES, BASKET_SIZES
-from regulars.fitting.history import History, likeliest, week_of_day
+from regulars.fitting.history import UNSHRINK, History, likeliest, week_of_day
 from regulars.terms import F64, I32, I64
 
 SEASON_WEIGHT = 60.0
 AGE_WEIGHT = 60.0
 SIZE_WEIGHT = 20.0
 BREADTH_WEIGHT = 3.0
+#: Part of the posterior scatter that rates are drawn with. All of it would hide what baskets tell of a household's age.
 DRAWN = 0.6
+RATE_SEED = 20170103
+_RATE = int(draws.Purpose.RATE)
 #: Variance of the number of purchases of a year over its mean: needs come more regularly than at random, so that a
 #: count tells more than that of a Poisson process would.
 REGULAR = 0.6
@@ -107,7 +111,7 @@ def fit_categories(
     novelty, entry = prior.novelty(rows, every)
     drawn = prior.drawn(rows.times, exposure)
     interval, rate = interval * rate / drawn, drawn
-    return CategoryHabits(rate, interval, power, season, age_hazard, size_factor, novelty, entry)
+    return CategoryHabits(rate, interval, UNSHRINK * power, season, age_hazard, size_factor, novelty, entry)
 
 
 def shrunken(table: F64, found: F64, expected: F64) -> F64:
@@ -152,11 +156,13 @@ class _Prior:
         return np.asarray((REGULAR * prior + count) / (REGULAR * self.per[c] + exposure))
 
     def drawn(self, count: F64, exposure: F64) -> F64:
-        """(K,) drawn."""
+        """(K,) between the posterior mean and a draw: with means alone, nobody would buy a thing but once."""
         c = self._rows.category
         prior = self.shape[c] * self.breadth[self._household]
         mean = REGULAR * prior + count
-        return (mean + DRAWN * (np.random.default_rng(1).gamma(mean) - mean)) / (REGULAR * self.per[c] + exposure)
+        luck = np.empty(len(mean))
+        _gammas(draws.stream(RATE_SEED), self._household.astype(np.uint32), c, mean, luck)
+        return np.asarray((mean + DRAWN * (luck - mean)) / (REGULAR * self.per[c] + exposure))
 
     def mean_count(self, count: F64) -> F64:
         """(K,) purchases that the posterior expects in such a span."""
@@ -222,6 +228,12 @@ def tabulate(
         power, NEED_POWERS, np.zeros((0, 0)) if fit is None else fit, np.empty(int(np.diff(rows.ptr).max(initial=0)), np.int64),
     )  # fmt: skip
     return found, expected, exposure, week_table, size_table
+
+
+@njit(cache=True, nogil=True)
+def _gammas(key, household, category, shape, out):
+    for k in range(len(out)):
+        out[k] = draws.gamma_draw(key, _RATE, household[k], 0, category[k], shape[k])
 
 
 @njit(cache=True, nogil=True)

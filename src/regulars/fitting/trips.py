@@ -10,7 +10,7 @@ from numba import njit
 from regulars import draws
 from regulars.consumers.population import GAP_EDGES
 from regulars.consumers.trips import EARLIEST, GAP_BIN, LATEST
-from regulars.fitting.history import History, likeliest, week_of_day
+from regulars.fitting.history import UNSHRINK, History, likeliest, week_of_day
 from regulars.terms import F64, I64, U8
 
 #: Weight of the population's weekdays in a household's, in trips.
@@ -78,7 +78,7 @@ def fit_trips(history: History, weeks: int) -> TripHabits:
         classes = _classes(rate)
     week[length == 0] = 1.0
     drift = _drifts(history, classes, week, power)
-    return TripHabits(rate, dow, classes, power, gap_hazard, drift, week, shape, days)
+    return TripHabits(rate, dow, classes, UNSHRINK * power, gap_hazard, drift, week, shape, days)
 
 
 def gamma_prior(counts: F64, exposure: float) -> tuple[float, float]:
