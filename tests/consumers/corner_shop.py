@@ -31,7 +31,9 @@ PRODUCTS = CATEGORIES * EACH
 #: Her rows; the last category is new to everybody.
 ROWS = 3
 KEY = stream(11)
-SIZE = 4
+SIZE = 0
+#: What the hazards of that size are multiplied by.
+SCALE = 5.0
 PERSUASION = Persuasion(0.5, 10.0, 3.0)
 
 
@@ -47,7 +49,7 @@ def made_habits(n: int, **changes: Any) -> Habits:
         "trip_rate": np.full(n, 0.1, f32),
         "trip_dow": np.ones((n, 7), f32),
         "trip_class": np.zeros(n, np.uint8),
-        "gap_power": np.ones(n, f32),
+        "gap_power": np.zeros(n, f32),
         "drift_sigma": np.zeros(n, f32),
         "size_cdf": cdf,
         "size_dow": np.zeros((n, 7), f32),
@@ -85,7 +87,7 @@ def made_demand(**changes: Any) -> Demand:
         "week_category": np.ones((WEEKS, CATEGORIES), f32),
         "age_hazard": np.ones((CATEGORIES, len(AGE_EDGES) + 1), f32),
         "size_factor": np.ones((len(BASKET_SIZES), CATEGORIES), f32),
-        "size_scale": BASKET_SIZES.astype(f32),
+        "size_scale": np.full(len(BASKET_SIZES), SCALE, f32),
         "size_cycle": np.zeros(len(CYCLE_EDGES) + 1, f32),
         "size_gap": np.zeros(len(CYCLE_EDGES) + 1, f32),
         "size_tier": np.zeros(len(BASKET_SIZES), f32),

@@ -5,8 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from regulars.consumers.choice import eligible_share, explore_tables, fill_baskets, substitute
-from regulars.consumers.population import AGE_EDGES, rows_of
+from regulars.consumers.choice import (
+    STOCK_UP,
+    USUAL_DEPTH,
+    eligible_share,
+    explore_tables,
+    fill_baskets,
+    substitute,
+)
+from regulars.consumers.population import AGE_EDGES, BASKET_SIZES, CYCLE_EDGES, rows_of
 from regulars.consumers.trips import empty_shoppers
 from regulars.terms import NONE, OfferKind, empty_lines
 
@@ -15,7 +22,7 @@ from .corner_shop import (
     EACH,
     PRODUCTS,
     ROWS,
-    SIZE,
+    SCALE,
     everybody_shops,
     live,
     made_aisle,
@@ -44,7 +51,7 @@ def everything(lines, n, keep):
 def test_a_category_is_bought_with_the_chance_its_need_says():
     habits = made_habits(N, row_lines=np.ones(N * ROWS, np.float32), novelty=np.zeros(N, np.float32))
     lines, n = everybody_shops(made_town(habits), made_aisle())
-    hazard = 0.02 * (SIZE + 1)
+    hazard = 0.02 * SCALE
     chance = 1 - np.exp(-hazard)
     # A basket in which nothing fires gets one category, each of the three alike.
     expected = chance + np.exp(-3 * hazard) / 3
@@ -205,7 +212,8 @@ def test_prices_are_whole_cents_with_discount_and_level():
 def test_units_have_their_mean():
     lines, n = everybody_shops(made_town(made_habits(20_000)), made_aisle())
     hers = lines.row[:n] != NONE
-    assert lines.units[:n][hers].mean() == pytest.approx(1.5, rel=0.02)
+    # Without a discount she takes fewer of what she may take several of.
+    assert lines.units[:n][hers].mean() == pytest.approx(1 + 0.5 * (1 - STOCK_UP * USUAL_DEPTH), rel=0.02)
     assert lines.units[:n].min() == 1
 
 
@@ -313,3 +321,45 @@ def test_the_tables_of_a_week_without_promotion_are_plain_popularity():
 def test_a_coupon_covers_its_share_of_a_category():
     share = eligible_share(made_offers([0, 4, 5]), made_shelf())
     assert share[0] == pytest.approx([6 / 15, 5 / 15, 0, 0])
+
+
+def test_a_basket_meant_to_be_of_several_categories_is(monkeypatch):
+    for meant, least in ((0, 1), (1, 2), (2, 3), (6, 3)):
+        cdf = np.zeros((200, len(BASKET_SIZES)), np.float32)
+        cdf[:, meant:] = 1.0
+        habits = made_habits(200, size_cdf=cdf)
+        demand = made_demand(size_scale=np.full(len(BASKET_SIZES), 1e-6, np.float32))
+        lines, n = everybody_shops(made_town(habits, demand), made_aisle(demand))
+        categories = {
+            (who, category) for who, category in zip(lines.consumer[:n], lines.category[:n], strict=True)
+        }
+        assert len(categories) == 200 * least
+
+
+def _meant_after(days, **tables):
+    cdf = np.linspace(0, 1, len(BASKET_SIZES) + 1, dtype=np.float32)[1:]
+    habits = made_habits(N, size_cdf=np.tile(cdf, (N, 1)))
+    demand = made_demand(**tables)
+    town = made_town(habits, demand)
+    town.needs.last_large[:] = -days
+    town.needs.gap[:] = days
+    everybody_shops(town, made_aisle(demand))
+    return town.needs.meant.mean()
+
+
+@pytest.mark.parametrize("table", ["size_cycle", "size_gap"])
+def test_soon_after_a_large_basket_or_a_trip_she_means_a_smaller_one(table):
+    shift = np.linspace(-1, 1, len(CYCLE_EDGES) + 1, dtype=np.float32)
+    flat = _meant_after(1)
+    assert _meant_after(1, **{table: shift}) < flat - 2 < _meant_after(60, **{table: shift}) - 4
+
+
+def test_deep_discounts_are_stocked_up_on():
+    plain, deep = (
+        everybody_shops(made_town(made_habits(20_000)), made_aisle(depth=depth))
+        for depth in (None, dict.fromkeys(range(PRODUCTS), 0.5))
+    )
+    more = [lines.units[:n].mean() - 1 for lines, n in (plain, deep)]
+    assert more[1] / more[0] == pytest.approx(
+        (1 + STOCK_UP * (0.5 - USUAL_DEPTH)) / (1 - STOCK_UP * USUAL_DEPTH), rel=0.06
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from regulars.consumers.population import GAP_EDGES, rows_of
+from regulars.consumers.population import GAP_EDGES, STORES, rows_of
 from regulars.consumers.town import Today
 from regulars.consumers.trips import DRIFT_RHO, Attraction, at_rest, empty_shoppers, who_shops
 
@@ -123,3 +123,35 @@ def test_her_store_is_drawn_from_her_habit():
     count, _ = who_shops(today(0), town, at_rest(N), shoppers)
     assert count == N
     assert np.bincount(shoppers.store, minlength=3) / N == pytest.approx([0.7, 0.2, 0.1], abs=0.03)
+
+
+def test_who_stays_goes_to_the_store_of_the_last_trip():
+    store = np.tile(np.arange(STORES, dtype=np.uint16), (N, 1))
+    cdf = np.tile(np.linspace(0, 1, STORES + 1, dtype=np.float32)[1:], (N, 1))
+    changed = {}
+    for stay in (0.0, 0.8):
+        habits = made_habits(N, store=store, store_cdf=cdf, trip_rate=np.full(N, 50.0, np.float32))
+        town = made_town(habits._replace(store_stay=np.full(N, stay, np.float32)))
+        visited = []
+        for day in range(2):
+            shoppers = empty_shoppers(N)
+            who_shops(Today(KEY, day, day, 0, 1.0), town, at_rest(N), shoppers)
+            visited.append(shoppers.store.copy())
+        changed[stay] = (visited[0] != visited[1]).mean()
+    assert changed[0.8] / changed[0.0] == pytest.approx(0.2, abs=0.04)
+
+
+def test_a_regular_shopper_comes_at_even_intervals():
+    variation = []
+    for power in (0.0, 1.5):
+        town = made_town(made_habits(N, gap_power=np.full(N, power, np.float32)))
+        last, gaps = np.full(N, -1), []
+        for day in range(120):
+            shoppers = empty_shoppers(N)
+            n, _ = who_shops(Today(KEY, day, day % 7, 0, 1.0), town, at_rest(N), shoppers)
+            who = shoppers.consumer[:n]
+            gaps.append(day - last[who][last[who] >= 0])
+            last[who] = day
+        every = np.concatenate(gaps)
+        variation.append(every.std() / every.mean())
+    assert variation[1] < 0.75 * variation[0]

@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from regulars.fitting.history import History, history_of
-from regulars.fitting.trips import drift_strength, fit_trips, gamma_prior
+from regulars.fitting.trips import drift_strength, fit_trips, gamma_prior, walk
 
 
 def made_history(shopped: np.ndarray, closed: tuple[int, ...] = ()) -> History:
@@ -24,10 +24,14 @@ def made_history(shopped: np.ndarray, closed: tuple[int, ...] = ()) -> History:
 def test_rates_are_found_and_shrunk():
     luck = np.random.default_rng(1)
     true = luck.gamma(1.5, 0.1, 800)
-    fitted = fit_trips(made_history(luck.random((800, 365)) < 1 - np.exp(-true[:, None])), 53)
+    history = made_history(luck.random((800, 365)) < 1 - np.exp(-true[:, None]))
+    fitted = fit_trips(history, 53)
     assert np.corrcoef(fitted.rate, true)[0, 1] > 0.97
-    assert fitted.rate.mean() == pytest.approx(true.mean(), rel=0.03)
-    assert fitted.gap_hazard[1:] == pytest.approx(np.ones((3, 15)), abs=0.5)
+    seen = walk(
+        history, fitted.rate, fitted.dow, fitted.week, fitted.rate_class, fitted.gap_hazard, fitted.gap_power
+    )
+    assert seen.by_week.sum() == pytest.approx(len(history.trip_day), rel=0.03)
+    assert fitted.gap_hazard[1:] == pytest.approx(np.ones((7, 15)), abs=0.5)
 
 
 def test_a_weekday_is_found():
@@ -58,8 +62,8 @@ def test_a_closed_day_counts_as_no_chance_to_shop():
 
 
 def test_regular_shoppers_have_a_rising_gap_hazard():
-    shopped = np.zeros((60, 364), bool)
-    for i in range(60):
+    shopped = np.zeros((120, 364), bool)
+    for i in range(120):
         shopped[i, i % 7 :: 7] = True
     luck = np.random.default_rng(4)
     shopped &= luck.random(shopped.shape) < 0.97

@@ -30,6 +30,7 @@ from numba import njit
 from regulars import draws
 from regulars.consumers.kernels import DOOR, INNER
 from regulars.consumers.population import AGE_EDGES, CYCLE_EDGES, LARGE, Demand
+from regulars.errors import ShapeError
 from regulars.shelf import Shelf
 from regulars.terms import F32, NONE, Fate, OfferKind, Offers
 
@@ -103,7 +104,9 @@ AGE_BIN = np.searchsorted(
 
 
 #: Log of a typical age of each bin, for regularity.
-LOG_AGE = np.log(np.concatenate([[0.07], (AGE_EDGES[:-1].astype(float) + AGE_EDGES[1:]) / 2, [AGE_EDGES[-1] * 1.2]]))
+LOG_AGE = np.log(
+    np.concatenate([[0.07], (AGE_EDGES[:-1].astype(float) + AGE_EDGES[1:]) / 2, [AGE_EDGES[-1] * 1.2]])
+)
 
 
 class Explore(NamedTuple):
@@ -169,7 +172,20 @@ def aisle_of(
 
 def line_room(shoppers: int) -> int:
     """Rows that ``Lines`` must have for the baskets of so many shoppers of one day."""
-    return MOST_LINES + 48 * shoppers
+    return MOST_LINES // 2 * (MOST_OF_CATEGORY + 1) + 48 * shoppers
+
+
+def filled(lines: int) -> int:
+    """The number of lines that ``fill_baskets`` wrote.
+
+    Raises
+    ------
+    ShapeError
+        when they had too little room.
+    """
+    if lines < 0:
+        raise ShapeError("the baskets of a day have more lines than there is room for; see line_room")
+    return lines
 
 
 def explore_tables(shelf: Shelf, response: Sequence[float] | F32) -> Explore:
@@ -254,7 +270,6 @@ def eligible_share(offers: Offers, shelf: Shelf) -> F32:
 
 
 # ---- kernels
-# ---------------------------------------------------------------------------------------------------------
 # ``today`` is a Today, ``town`` a Town, ``aisle`` an Aisle and ``visit`` a Visit throughout.
 
 
@@ -278,7 +293,7 @@ def choose_categories(today, town, aisle, shoppers, start, stop, lines, m):
     """What some shoppers go for, left at the far end of ``lines``, last first; returns how many, or -1."""
     row_ptr, row_category = town.habits.row_ptr, town.habits.row_category
     row_rate, row_interval = town.habits.row_rate, town.habits.row_interval
-    novelty, names, size_cdf = town.habits.novelty, town.habits.consumer, town.habits.size_cdf
+    novelty, names = town.habits.novelty, town.habits.consumer
     last_bought = town.needs.last_bought
     age_hazard, size_scale = town.demand.age_hazard, town.demand.size_scale
     season = town.demand.week_category[today.week]
@@ -342,7 +357,7 @@ def choose_categories(today, town, aisle, shoppers, start, stop, lines, m):
         if held:
             picks = _enter_by_message(today, town, aisle, visit, size, entering, lines, top, picks, end)
         picks = _enter_new(today, town, visit, size, entering, lines, top, first, picks, end)
-        while picks - first < min(size + 1, LEAST):
+        while picks - first < min(size + 1, LEAST, len(town.demand.entry)):
             picks = _force_one(today, town, visit, size, lines, top, first, picks)
     return picks
 
@@ -419,7 +434,9 @@ def intended_size(today, town, i):
     gap = _cycle_bin(needs.gap[i] * rate)
     first, _, _, _ = draws.four(today.key, _SIZE, habits.consumer[i], today.day, 0)
     odds = draws.open_unit(first)
-    odds = SIZE_LUCK * draws.log(odds / (1.0 - odds)) + town.demand.size_cycle[cycle] + town.demand.size_gap[gap]
+    odds = (
+        SIZE_LUCK * draws.log(odds / (1.0 - odds)) + town.demand.size_cycle[cycle] + town.demand.size_gap[gap]
+    )
     odds += habits.size_dow[i, today.dow]
     u = draws.sigmoid(odds)
     if u >= 1.0 - LARGE:
@@ -886,7 +903,9 @@ def _force_one(today, town, visit, size, lines, top, first_pick, picks):
     row_rate, row_interval = town.habits.row_rate, town.habits.row_interval
     last_bought, age_hazard = town.needs.last_bought, town.demand.age_hazard
     size_factor, season = town.demand.size_factor[size], town.demand.week_category[today.week]
-    first, second, _, _ = draws.four(today.key, _CATEGORY, town.habits.consumer[i], today.day, _FORCED + picks - first_pick)
+    first, second, _, _ = draws.four(
+        today.key, _CATEGORY, town.habits.consumer[i], today.day, _FORCED + picks - first_pick
+    )
     ageing = town.habits.need_age[i]
     begin, end = np.int64(row_ptr[i]), np.int64(row_ptr[i + 1])
     target = np.inf

@@ -5,11 +5,11 @@ Kernels of this file and what they take::
     today = Today(key, day, dow, week, weather)
     n, outside = who_shops(today, town, attraction, shoppers)
 
-A shopping occasion comes with the hazard ``rate x day of week x season x weather x exp(drift) x gap
-table x (gap / own mean) ** power``, fitted at one chain. That chain is the share ``inside`` of her shopping, so her occasions anywhere
-have the hazard divided by ``inside``. Each retailer of the run takes the part that a logit of ``log(inside x
-share) + pull`` gives it against the rest of the world; with every ``pull`` at 0 that is exactly the fitted
-rate, and however strong a pull, she shops no more than all her occasions. Each retailer has a uniform of its
+A shopping occasion comes with the hazard ``rate x day of week x season x weather x exp(drift) x gap table x (gap /
+own mean gap) ** regularity``, fitted at one chain. That chain is the share ``inside`` of her shopping, so her
+occasions anywhere have the hazard divided by ``inside``. Each retailer of the run takes the part that a logit of
+``log(inside x share) + pull`` gives it against the rest of the world; with every ``pull`` at 0 that is exactly the
+fitted rate, and however strong a pull, she shops no more than all her occasions. Each retailer has a uniform of its
 own and the first arrival of the day wins, so a pull that rises takes no trip to that retailer away.
 """
 

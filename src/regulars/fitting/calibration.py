@@ -17,7 +17,16 @@ from numpy.typing import NDArray
 
 from regulars import draws
 from regulars.consumers.choice import LEAST, Aisle, aisle_of
-from regulars.consumers.population import AGE_EDGES, BASKET_SIZES, CYCLE_EDGES, GAP_EDGES, LARGE, Demand, Habits, Population
+from regulars.consumers.population import (
+    AGE_EDGES,
+    BASKET_SIZES,
+    CYCLE_EDGES,
+    GAP_EDGES,
+    LARGE,
+    Demand,
+    Habits,
+    Population,
+)
 from regulars.fitting.categories import SIZE_EDGES, SIZE_GROUP, rows_of_history, tabulate
 from regulars.fitting.fidelity import figures
 from regulars.fitting.history import History, history_of, week_of_day
@@ -279,8 +288,10 @@ def _correct(population: Population, target: _Seen, seen: _Seen, meant: _Meant) 
     more_lines = _beyond(target.more[:, 1], target.more[:, 0]) / _beyond(seen.more[:, 1], seen.more[:, 0])
     more_units = _beyond(target.more[:, 2], target.more[:, 1]) / _beyond(seen.more[:, 2], seen.more[:, 1])
     deal, private, tier = (
-        np.float32(column + TILT_STEP * (real - lived))
-        for column, real, lived in zip((habits.deal, habits.private, habits.tier), target.tilts, seen.tilts, strict=True)
+        _tilted(column, real, lived)
+        for column, real, lived in zip(
+            (habits.deal, habits.private, habits.tier), target.tilts, seen.tilts, strict=True
+        )
     )
     trips_of = np.diff(habits.row_ptr)
     lines = 1 + (habits.row_lines - 1) * np.repeat(_own_lines(target, seen), trips_of)
@@ -314,7 +325,10 @@ def _correct(population: Population, target: _Seen, seen: _Seen, meant: _Meant) 
         size_tier=np.clip(
             demand.size_tier + TIER_STEP * (target.relative - seen.relative)[SIZE_GROUP], -2.0, 2.0
         ).astype(np.float32),
-        size_lines=_moved(demand.size_lines, more_lines[SIZE_GROUP] / (more_lines @ seen.more[:, 0] * 1.0 / seen.more[:, 0].sum())),
+        size_lines=_moved(
+            demand.size_lines,
+            more_lines[SIZE_GROUP] / (more_lines @ seen.more[:, 0] * 1.0 / seen.more[:, 0].sum()),
+        ),
         size_units=_moved(demand.size_units, more_units[SIZE_GROUP]),
         size_scale=_moved(demand.size_scale, _size_ratio(meant.sizes)),
     )
@@ -324,7 +338,9 @@ def _correct(population: Population, target: _Seen, seen: _Seen, meant: _Meant) 
 def _own_lines(target: _Seen, seen: _Seen) -> F64:
     """(N,) how many more lines beyond the first each household should buy of a category."""
     usual = target.lines.sum() / max(target.bought.sum(), 1.0)
-    real, lived = ((each.lines + LINES_CAUTION * usual) / (each.bought + LINES_CAUTION) for each in (target, seen))
+    real, lived = (
+        (each.lines + LINES_CAUTION * usual) / (each.bought + LINES_CAUTION) for each in (target, seen)
+    )
     return np.asarray(np.clip(real / np.maximum(lived, 1e-9), 0.5, 2.0) ** STEP)
 
 
@@ -348,6 +364,10 @@ def _own_roam(target: _Seen, seen: _Seen) -> F64:
 
 def _moved(column: F32, ratio: F64) -> F32:
     return np.asarray(column * np.clip(ratio, 0.3, 3.0) ** STEP, np.float32)
+
+
+def _tilted(column: F32, real: F64, lived: F64) -> F32:
+    return np.asarray(column + TILT_STEP * (real - lived), np.float32)
 
 
 def _shifted_odds(column: F32, real: F64, lived: F64) -> F32:

@@ -10,7 +10,7 @@ from numba import njit
 from regulars import draws
 from regulars.consumers.choice import AGE_BIN, AGE_STEPS, LOG_AGE
 from regulars.consumers.population import AGE_EDGES, BASKET_SIZES
-from regulars.fitting.history import UNSHRINK, History, likeliest, week_of_day
+from regulars.fitting.history import History, likeliest, week_of_day
 from regulars.terms import F64, I32, I64
 
 SEASON_WEIGHT = 60.0
@@ -100,8 +100,9 @@ def fit_categories(
             history, rows, scale, intended, promoted, rate, interval, season, age_hazard, size_factor, power,
             fit if turn > 0 else None,
         )  # fmt: skip
-        if turn > 0:
+        if 0 < turn < ROUNDS - 1:
             power = likeliest(fit, NEED_POWERS)
+            power -= power.mean()  # what all have in common is in the tables
         rate = prior.rate(rows.times, exposure)
         season *= (week_table[0] + SEASON_WEIGHT) / (week_table[1] + SEASON_WEIGHT)
         season /= np.maximum(_weighted(season, week_table[1]), 1e-9)
@@ -111,7 +112,7 @@ def fit_categories(
     novelty, entry = prior.novelty(rows, every)
     drawn = prior.drawn(rows.times, exposure)
     interval, rate = interval * rate / drawn, drawn
-    return CategoryHabits(rate, interval, UNSHRINK * power, season, age_hazard, size_factor, novelty, entry)
+    return CategoryHabits(rate, interval, power, season, age_hazard, size_factor, novelty, entry)
 
 
 def shrunken(table: F64, found: F64, expected: F64) -> F64:
@@ -225,7 +226,8 @@ def tabulate(
         history.trip_ptr, history.trip_day, history.bought_ptr, rows.ptr, rows.category, rows.bought,
         week_of, scale, intended, promoted, rate, interval, season, age_hazard, size_factor,
         found, expected, exposure, week_table[0], week_table[1], size_table[0], size_table[1],
-        power, NEED_POWERS, np.zeros((0, 0)) if fit is None else fit, np.empty(int(np.diff(rows.ptr).max(initial=0)), np.int64),
+        power, NEED_POWERS, np.zeros((0, 0)) if fit is None else fit,
+        np.empty(int(np.diff(rows.ptr).max(initial=0)), np.int64),
     )  # fmt: skip
     return found, expected, exposure, week_table, size_table
 

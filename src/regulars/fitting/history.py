@@ -60,9 +60,10 @@ def history_of(
 
     Parameters
     ----------
-    lines : columns LINE_COLUMNS, in any order of rows households, days : how many there are; lines have 0 <=
-    household < households and 0 <= day < days first_dow : day of the week of day 0, Monday 0 is_open :
-    (days,) when known; else days without any sale, in a panel that has some every day, count as closed
+    lines : columns LINE_COLUMNS, in any order of rows, with 0 <= household < households and 0 <= day < days
+    households, days : how many there are
+    first_dow : day of the week of day 0, Monday 0
+    is_open : (days,) when known; else days without any sale, in a panel that has some every day, count as closed
     """
     bought = (
         lines.group_by("household", "day", "category")
@@ -108,7 +109,7 @@ def _pointers(counts: NDArray[np.integer]) -> I64:
 
 
 def likeliest(fit: F64, levels: F64) -> F64:
-    """Posterior mean level of each household, under the mix of levels of all households (EM).
+    """Posterior mean level of each household, under the mix of levels of all households (EM), times UNSHRINK.
 
     Parameters
     ----------
@@ -121,4 +122,4 @@ def likeliest(fit: F64, levels: F64) -> F64:
         posterior = likelihood * mix
         posterior /= posterior.sum(1, keepdims=True)
         mix = (posterior.sum(0) + 1.0) / (len(fit) + len(mix))
-    return np.asarray(posterior @ levels)
+    return np.asarray(UNSHRINK * (posterior @ levels))

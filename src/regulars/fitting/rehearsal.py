@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from regulars.consumers.choice import Aisle, aisle_of, fill_baskets, line_room
+from regulars.consumers.choice import Aisle, aisle_of, fill_baskets, filled, line_room
 from regulars.consumers.needs import settle
 from regulars.consumers.population import Needs, Population, rows_of
 from regulars.consumers.town import Today, town_of
@@ -126,7 +126,7 @@ def _live(
         week = min((within + first_dow) // 7, weeks - 1)
         today = Today(key, day, (first_dow + day) % 7, week, 0.0 if within in closed else 1.0)
         n, _ = who_shops(today, town, attraction, shoppers)
-        m = fill_baskets(today, town, aisle, shoppers, n, lines)
+        m = filled(fill_baskets(today, town, aisle, shoppers, n, lines))
         settle(day, town.needs, lines, m)
         if day >= 0 and m:
             kept.append(

@@ -10,7 +10,7 @@ from numba import njit
 from regulars import draws
 from regulars.consumers.population import GAP_EDGES
 from regulars.consumers.trips import EARLIEST, GAP_BIN, LATEST
-from regulars.fitting.history import UNSHRINK, History, likeliest, week_of_day
+from regulars.fitting.history import History, likeliest, week_of_day
 from regulars.terms import F64, I64, U8
 
 #: Weight of the population's weekdays in a household's, in trips.
@@ -26,7 +26,7 @@ DRIFT_SEED = 20170102
 #: Where fewer than two periods are known.
 UNKNOWN_DRIFT = 0.6
 PERIOD_DAYS = 28
-ROUNDS = 4
+ROUNDS = 5
 # Lags, in weeks, at which the drift is read: beyond what the gap hazard explains.
 LAGS = range(2, 11)
 
@@ -73,12 +73,17 @@ def fit_trips(history: History, weeks: int) -> TripHabits:
         week /= np.average(week, weights=length)
         gap_hazard *= (seen.found + GAP_WEIGHT) / (seen.expected + GAP_WEIGHT)
         gap_hazard /= seen.mean_gap[:, None]
-        if turn > 0:
+        if 0 < turn < ROUNDS - 1:
             power = likeliest(seen.fit, GAP_POWERS)
+            # What a class has in common is in its table.
+            power -= (np.bincount(classes, power) / np.maximum(np.bincount(classes), 1))[classes]
         classes = _classes(rate)
     week[length == 0] = 1.0
+    for _ in range(2):
+        seen = walk(history, rate, dow, week, classes, gap_hazard, power)
+        rate = (shape + trips) / (days + seen.exposure)
     drift = _drifts(history, classes, week, power)
-    return TripHabits(rate, dow, classes, UNSHRINK * power, gap_hazard, drift, week, shape, days)
+    return TripHabits(rate, dow, classes, power, gap_hazard, drift, week, shape, days)
 
 
 def gamma_prior(counts: F64, exposure: float) -> tuple[float, float]:

@@ -151,7 +151,9 @@ class Life:
         memory.pulls(self.world, self.mind, self.pull)
         count, elsewhere = trips.who_shops(today, self.people, self.attraction, self.shoppers)
         self.trips_elsewhere += elsewhere
-        n = choice.fill_baskets(today, self.people, self.aisle, self.shoppers, count, self.lines)
+        n = choice.filled(
+            choice.fill_baskets(today, self.people, self.aisle, self.shoppers, count, self.lines)
+        )
         if self.stock is not None:
             self._sell(self.stock, today, n)
         needs.settle(day, self.needs, self.lines, n)
@@ -354,7 +356,7 @@ def _make_do(today, people, aisle, shelves, short, n, lines):
             product = choice.substitute(today, people, aisle, shelves.out[r], lines, line)
             if product >= 0:
                 units = min(lines.units[line], shelves.on_hand[r, product])
-                visit = choice.Visit(i, r, lines.store[line], False)
+                visit = choice.Visit(i, r, lines.store[line], 0.0, choice.NOTHING)
                 choice.write_line(
                     today, aisle, visit, lines.row[line], lines.category[line], product, units, lines, line
                 )

@@ -15,7 +15,15 @@ import polars as pl
 from regulars import settings
 from regulars.consumers import memory, needs
 from regulars.consumers.choice import aisle_of
-from regulars.consumers.population import AGE_EDGES, BASKET_SIZES, CYCLE_EDGES, GAP_EDGES, STORES, Demand, Habits
+from regulars.consumers.population import (
+    AGE_EDGES,
+    BASKET_SIZES,
+    CYCLE_EDGES,
+    GAP_EDGES,
+    STORES,
+    Demand,
+    Habits,
+)
 from regulars.market import day, shops, tally
 from regulars.market.calendar import Calendar
 from regulars.market.town import Names, Town

@@ -17,7 +17,10 @@ _FITTED = (
         "trip_rate trip_dow gap_hazard drift_sigma week_trips",
         "how often each household shops: weekdays, season, gaps, drift",
     ),
-    ("size_cdf size_dow size_cycle size_gap size_scale size_lines row_lines", "how large her baskets are, and when"),
+    (
+        "size_cdf size_dow size_cycle size_gap size_scale size_lines row_lines",
+        "how large her baskets are, and when",
+    ),
     (
         "row_category row_rate row_interval need_age age_hazard week_category",
         "which categories she needs, how often, when again",
