@@ -23,8 +23,8 @@ def made_history(shopped: np.ndarray, closed: tuple[int, ...] = ()) -> History:
 
 def test_rates_are_found_and_shrunk():
     luck = np.random.default_rng(1)
-    true = luck.gamma(1.5, 0.1, 800)
-    history = made_history(luck.random((800, 365)) < 1 - np.exp(-true[:, None]))
+    true = luck.gamma(1.5, 0.1, 1600)
+    history = made_history(luck.random((1600, 365)) < 1 - np.exp(-true[:, None]))
     fitted = fit_trips(history, 53)
     assert np.corrcoef(fitted.rate, true)[0, 1] > 0.97
     seen = walk(

@@ -86,7 +86,7 @@ def test_what_she_reads_about_she_needs_more_and_without_exposure_she_does_not(b
 
 
 def test_a_coupon_in_hand_sells_its_product_and_without_coupons_it_does_not(base, hamlet, whole):
-    strong = pinned(base, hamlet, "coupon_lift", 5.0)
+    strong = pinned(base, hamlet, "coupon_lift", 8.0)
     ablated = without(base, hamlet, "coupons")
     told = ("blast", "purchases", "harvest")
     redeemed, most, least = (
