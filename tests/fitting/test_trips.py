@@ -6,6 +6,8 @@ import numpy as np
 import polars as pl
 import pytest
 
+from regulars.consumers.population import GAP_EDGES
+from regulars.consumers.trips import EARLIEST, LATEST
 from regulars.fitting.history import History, history_of
 from regulars.fitting.trips import drift_strength, fit_trips, gamma_prior, walk
 
@@ -31,7 +33,13 @@ def test_rates_are_found_and_shrunk():
         history, fitted.rate, fitted.dow, fitted.week, fitted.rate_class, fitted.gap_hazard, fitted.gap_power
     )
     assert seen.by_week.sum() == pytest.approx(len(history.trip_day), rel=0.03)
-    assert fitted.gap_hazard[1:] == pytest.approx(np.ones((7, 15)), abs=0.5)
+    gaps = np.append(GAP_EDGES, 60)
+    late = np.clip(gaps * fitted.rate[:, None], EARLIEST, LATEST) ** fitted.gap_power[:, None]
+    factor = fitted.gap_hazard[fitted.rate_class] * late
+    for c in range(1, 8):
+        own = fitted.rate_class == c
+        often = gaps * fitted.rate[own].mean() < 3  # longer gaps than three usual ones are rare
+        assert factor[own].mean(0)[often] == pytest.approx(np.ones(often.sum()), abs=0.5)
 
 
 def test_a_weekday_is_found():
