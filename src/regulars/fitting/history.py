@@ -18,7 +18,7 @@ LINE_COLUMNS = ("household", "day", "store", "product", "category", "units", "ce
 
 
 #: Posterior means of regularity lie closer together than households do; found by matching the variation of gaps.
-UNSHRINK = 1.6
+UNSHRINK = 2.0
 
 
 class History(NamedTuple):

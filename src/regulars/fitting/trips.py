@@ -79,7 +79,9 @@ def fit_trips(history: History, weeks: int) -> TripHabits:
             power -= (np.bincount(classes, power) / np.maximum(np.bincount(classes), 1))[classes]
         classes = _classes(rate)
     week[length == 0] = 1.0
-    for _ in range(2):
+    # Rates are trips a day: what a table has of them on average goes back to them.
+    gap_hazard /= walk(history, rate, dow, week, classes, gap_hazard, power).mean_gap[:, None]
+    for _ in range(3):
         seen = walk(history, rate, dow, week, classes, gap_hazard, power)
         rate = (shape + trips) / (days + seen.exposure)
     drift = _drifts(history, classes, week, power)
