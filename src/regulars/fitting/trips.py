@@ -18,6 +18,8 @@ DOW_WEIGHT = 8.0
 #: Weight of no effect in the season of a week and in a gap bin, in trips.
 SEASON_WEIGHT = 20.0
 GAP_WEIGHT = 20.0
+#: Least and most regularity of a household against its class.
+REGULARITY = (-0.6, 1.5)
 GAP_POWERS = np.array([-0.15, 0.0, 0.15, 0.3, 0.5, 0.8, 1.2, 1.8, 2.5])
 RATE_CLASSES = 8
 #: Strengths of drift among which each household's is drawn.
@@ -77,6 +79,7 @@ def fit_trips(history: History, weeks: int) -> TripHabits:
             power = likeliest(seen.fit, GAP_POWERS)
             # What a class has in common is in its table.
             power -= (np.bincount(classes, power) / np.maximum(np.bincount(classes), 1))[classes]
+            power = np.clip(power, *REGULARITY)
         classes = _classes(rate)
     week[length == 0] = 1.0
     # Rates are trips a day: what a table has of them on average goes back to them.
