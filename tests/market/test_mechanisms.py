@@ -55,15 +55,6 @@ def test_what_was_expected_is_not_creepy_and_without_expectations_purchases_are(
     assert flat > 1.5 * share
 
 
-def test_coupons_are_used_for_what_they_save(base, hamlet, whole):
-    ablated = without(base, hamlet, "coupons", "exposure")
-    used = [
-        sum(total(results, arm, "redemptions") for arm in ("blast", "purchases", "harvest"))
-        for results in (ablated, whole)
-    ]
-    assert used[0] < used[1]
-
-
 def pinned(base, hamlet, prior, value, *mechanisms):
     return run.simulate(base.changed(priors={prior: value}, ablate=mechanisms), place=hamlet)
 
