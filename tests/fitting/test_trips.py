@@ -35,6 +35,7 @@ def test_rates_are_found_and_shrunk():
     history = made_history(luck.random((1600, 365)) < 1 - np.exp(-true[:, None]))
     fitted = fit_trips(history, 53)
     assert np.corrcoef(fitted.rate, true)[0, 1] > 0.97
+    assert fitted.rate.mean() == pytest.approx(true.mean(), rel=0.03)
     seen = walk(
         history, fitted.rate, fitted.dow, fitted.week, fitted.rate_class, fitted.gap_hazard, fitted.gap_power
     )

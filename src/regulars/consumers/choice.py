@@ -8,12 +8,12 @@ Kernels of this file and what they take::
 
 A basket has an intended size ``s``. Each category of her rows comes with the hazard
 
-    s x theta x season x age hazard x size factor x (inclusive value) ** power x (message in hand)
+    s x theta x season x age hazard x own regularity x size factor x (inclusive value) ** power x (message in hand)
 
 where the inclusive value says how good this week's prices and placement are among what she likes. A product
 is drawn among those she knows, by loyalty, and all others, by popularity, each times what depth, display,
-mailer and a coupon in hand make of it. A basket in which too little fired gets one category, or two when
-more than one was meant, in proportion to the hazards.
+mailer and a coupon in hand make of it. A basket in which too little fired gets what is missing of the
+one to LEAST categories that were meant, in proportion to the hazards.
 
 Luck is named by category and line number, never by position, so nothing that happens to one category moves
 another.
@@ -118,7 +118,7 @@ class Explore(NamedTuple):
     relative: F32  #: (P,) log of the usual price over the median of the category
     base: F32  #: (P,) popularity that a product would have without any promotion
     promoted: F32  #: (P,) mean factor of the weeks that promotion puts on a product
-    cut: F32  #: (W, P) minus the log of what is left of the price
+    cut: F32  #: (W, P) share of the price taken off
     least: (
         F32  #: (C,) below this the inclusive value never brings the need of a category; 0 when nobody knows
     )
@@ -207,7 +207,7 @@ def explore_tables(shelf: Shelf, response: Sequence[float] | F32) -> Explore:
     both = np.bitwise_count(shelf.display & shelf.mailer).sum(1, dtype=np.float64) / stores
     order = shelf.category_product
     starts = shelf.category_ptr[:-1]
-    filled = np.diff(shelf.category_ptr) > 0
+    stocked = np.diff(shelf.category_ptr) > 0
     b = [FRESH_DEAL * float(x) for x in response]
     b[7] = float(response[7])
     factor = np.empty((weeks, products), np.float32)
@@ -226,17 +226,17 @@ def explore_tables(shelf: Shelf, response: Sequence[float] | F32) -> Explore:
     promoted = factor.mean(0, dtype=np.float64)
     base = np.maximum(shelf.popularity, np.float32(1e-3)) / promoted
     total = np.ones(categories)
-    total[filled] = np.add.reduceat(base[order], starts[filled])
+    total[stocked] = np.add.reduceat(base[order], starts[stocked])
     for week in range(weeks):
         weight = (base * factor[week])[order]
         running = np.cumsum(weight)
         before = np.concatenate([[0.0], running])[starts]
         running -= np.repeat(before, np.diff(shelf.category_ptr))
         cumulative[week] = running
-        value[week, filled] = np.add.reduceat(weight, starts[filled]) / total[filled]
+        value[week, stocked] = np.add.reduceat(weight, starts[stocked]) / total[stocked]
     price = np.log(shelf.price.astype(np.float64)).mean(0)
     relative = np.zeros(products, np.float32)
-    for c in np.flatnonzero(filled):
+    for c in np.flatnonzero(stocked):
         members = order[shelf.category_ptr[c] : shelf.category_ptr[c + 1]]
         relative[members] = np.clip(price[members] - np.median(price[members]), -1.5, 1.5)
     usual = np.maximum(value.mean(0), np.float32(1e-6)).astype(np.float32)

@@ -35,7 +35,7 @@ class Habits(NamedTuple):
     consumer: NDArray[np.uint32]  #: (N,) the name under which her luck is drawn; never changes with slicing
     trip_rate: F32  #: (N,) shopping days per day at the fitted chain
     trip_dow: F32  #: (N, 7) day-of-week factors, Monday first, mean 1
-    trip_class: U8  #: (N,) rate class, 0 to 3
+    trip_class: U8  #: (N,) rate class, 0 to 7
     gap_power: F32  #: (N,) regularity: power on the days since the last trip over her own mean gap
     drift_sigma: F32  #: (N,) stationary s.d. of the log of the weekly drift
     size_cdf: F32  #: (N, 22) cumulative probabilities of BASKET_SIZES
@@ -68,7 +68,7 @@ class Habits(NamedTuple):
 class Demand(NamedTuple):
     """Fitted tables that all consumers share: C categories, P products, 53 weeks."""
 
-    gap_hazard: F32  #: (4, 15) factor on the trip hazard by rate class and gap bin
+    gap_hazard: F32  #: (8, 15) factor on the trip hazard by rate class and gap bin
     week_trips: F32  #: (53,) season of trips
     week_category: F32  #: (53, C) season of categories
     age_hazard: F32  #: (C, 13) factor on the need by bin of age / own interval
@@ -84,7 +84,7 @@ class Demand(NamedTuple):
     entry_units: F32  #: (C,) mean units per line of a category that is new to her
     more_units: F32  #: (P,) factor on the units beyond the first: some products are bought by the dozen
     #: (8,) choice coefficients: depth, display, mailer x depth, display x depth, display x mailer, mailer,
-    #: display x mailer x depth, incidence power; depth as minus the log of what is left of the price
+    #: display x mailer x depth, incidence power; depth as the share of the price taken off
     response: F32
 
 

@@ -41,20 +41,8 @@ ORIGIN = {
     ],
     "calibrated": [
         *("trip_rate", "row_rate", "row_explore", "row_lines", "novelty", "deal", "private", "tier"),
-        *(
-            "size_lines",
-            "size_units",
-            "gap_hazard",
-            "age_hazard",
-            "drift_sigma",
-            "size_cdf",
-            "size_dow",
-            "size_cycle",
-            "size_gap",
-            "size_tier",
-            "size_scale",
-            "size_factor",
-        ),
+        *("gap_hazard", "age_hazard", "drift_sigma", "size_cdf", "size_dow", "size_cycle", "size_gap"),
+        *("size_tier", "size_lines", "size_units", "size_scale", "size_factor"),
     ],
     "given": ["response"],
     "told": ["age", "income", "kids", "household_size"],
@@ -202,12 +190,11 @@ def assemble(panel: Panel, shelf: Shelf, say: Progress) -> tuple[Population, His
 def _origin(panel: Panel, shelf: Shelf) -> dict[str, list[str]]:
     """:data:`ORIGIN` without the parts that these columns cannot tell, which stand at one value for everybody."""
     lines, products = panel.lines, panel.products
+    several, varied = panel.categories.height > 1, products.height > panel.categories.height
     told = {
-        "row_category row_rate row_interval need_age age_hazard week_category novelty entry": panel.categories.height
-        > 1,
-        "size_cdf size_dow size_cycle size_gap size_scale size_factor": panel.categories.height > 1,
-        "product loyalty row_explore row_lines entry_lines size_lines size_tier tier": products.height
-        > panel.categories.height,
+        "row_category row_rate row_interval need_age age_hazard week_category novelty entry": several,
+        "size_cdf size_dow size_cycle size_gap size_scale size_factor": several,
+        "product loyalty row_explore row_lines entry_lines size_lines size_tier tier": varied,
         "row_units entry_units more_units size_units": lines["units"].max() != 1,
         "deal": bool((shelf.depth > 0).any()),
         "private": products["brand_private"].n_unique() > 1,

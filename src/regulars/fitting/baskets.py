@@ -12,7 +12,7 @@ from regulars.terms import F64, I64
 CLASSES = 8
 #: Weight of the classes' distribution in a household's own, in trips.
 PRIOR_WEIGHT = 6.0
-#: Hazard with which a basket that is meant to have one or two categories gets one more.
+#: Hazard with which a basket that is meant to have no more than LEAST categories gets one more.
 SMALLEST_HAZARD = 0.05
 _ROUNDS_CLASSES = 30
 _ROUNDS_OWN = 12

@@ -40,7 +40,7 @@ class TripHabits(NamedTuple):
     dow: F64  #: (N, 7) mean 1
     rate_class: U8  #: (N,)
     gap_power: F64  #: (N,)
-    gap_hazard: F64  #: (4, 15)
+    gap_hazard: F64  #: (8, 15)
     drift_sigma: F64  #: (N,) s.d. of the log of the drift
     week: F64  #: (53,) season
     prior_shape: float  #: of the gamma prior of the rate
@@ -103,7 +103,7 @@ def gamma_prior(counts: F64, exposure: float) -> tuple[float, float]:
 
 
 def drift_strength(history: History, rate_class: U8, week: F64) -> F64:
-    """(4,) how far weekly trips two to ten weeks apart move together, by class of rates."""
+    """(8,) how far weekly trips two to ten weeks apart move together, by class of rates."""
     weeks = len(week)
     week_of = week_of_day(history.days, history.first_dow)
     index = history.trip_household * weeks + week_of[history.trip_day]
@@ -196,12 +196,12 @@ def _classes(rate: F64) -> U8:
 class Walk(NamedTuple):
     """What a set of trip habits expects of every day of a history, against what happened."""
 
-    found: F64  #: (4, 15) trips by class and gap bin
-    expected: F64  #: (4, 15)
+    found: F64  #: (8, 15) trips by class and gap bin
+    expected: F64  #: (8, 15)
     exposure: F64  #: (N,) days' worth of the household's rate
-    fit: F64  #: (N, 5) log-likelihood of each of GAP_POWERS
+    fit: F64  #: (N, 9) log-likelihood of each of GAP_POWERS
     by_week: F64  #: (weeks,) trips expected
-    mean_gap: F64  #: (4,) mean factor of the gap
+    mean_gap: F64  #: (8,) mean factor of the gap
 
 
 def walk(history: History, rate: F64, dow: F64, week: F64, classes: U8, gap_hazard: F64, power: F64) -> Walk:
