@@ -7,6 +7,7 @@ import json
 import multiprocessing
 import os
 import signal
+import tempfile
 import time
 import warnings
 from collections.abc import Callable, Generator, Iterator
@@ -184,14 +185,17 @@ def _live_all(
     try:
         # The first arm is lived here, so that the kernels of demand are compiled once, not once per worker.
         first, *rest = waiting
-        yield first, _one(first)[1]
-        with _pool(context, threads) as pool:
-            going: set[Future[tuple[int, outcome.Outcome]]] = {pool.submit(_one, number) for number in rest}
+        yield first, _one(first)
+        with tempfile.TemporaryDirectory(prefix="regulars-") as parcels, _pool(context, threads) as pool:
+            files = {number: Path(parcels) / f"{number}.npz" for number in rest}
+            going: set[Future[int]] = {pool.submit(_into, *parcel) for parcel in files.items()}
             while going:
                 done, going = wait(going, timeout=0.2, return_when=FIRST_COMPLETED)
                 # Those that were finished first: when a worker is lost, all the others fail at once.
                 for future in sorted(done, key=lambda each: each.exception() is not None):
-                    yield future.result()
+                    number = future.result()
+                    yield number, outcome.load(files[number])
+                    files[number].unlink()
                 if progress:
                     progress(_begun(scenario, work, lived), len(work))
     finally:
@@ -227,13 +231,21 @@ def _ignore_interrupt() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
-def _one(number: int) -> tuple[int, outcome.Outcome]:
+def _into(number: int, file: Path) -> int:
+    """Live one arm into a file. A worker that is ended while it sends a long result leaves half of it in the pipe, and
+    whoever reads that pipe waits for ever; a number goes through whole or not at all.
+    """
+    outcome.save(_one(number), file)
+    return number
+
+
+def _one(number: int) -> outcome.Outcome:
     task = _SHARED["work"][number]
 
     def tell(days: int) -> None:
         _SHARED["lived"][number] = days
 
-    return number, _live(_SHARED["scenario"], _SHARED["places"][number], task, _SHARED["warm"], tell)
+    return _live(_SHARED["scenario"], _SHARED["places"][number], task, _SHARED["warm"], tell)
 
 
 def _live(
