@@ -62,6 +62,7 @@ class Purpose(enum.IntEnum):
     REDEEM = 20  #: whether a coupon in hand is used
     SUBSTITUTE = 21  #: what she does when something is out
     RATE = 22  #: how far her fitted rates are from their posterior means
+    REGULARITY = 23  #: how regular she is, of what her purchases leave open
 
 
 def stream(seed: int, world: int = 0) -> Words:

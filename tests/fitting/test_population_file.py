@@ -76,7 +76,7 @@ def test_a_foreign_parquet_file_is_refused(tmp_path):
 def test_another_format_is_refused(saved):
     frame = pl.read_parquet(saved)
     frame.write_parquet(saved, metadata={"regulars.population": json.dumps({"format": 0})})
-    with pytest.raises(BadInput, match=r"format: 0 cannot be used\. This version reads format 2"):
+    with pytest.raises(BadInput, match=r"format: 0 cannot be used\. This version reads format 3"):
         population_file.load(saved)
 
 

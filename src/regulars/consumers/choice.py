@@ -29,7 +29,7 @@ from numba import njit
 
 from regulars import draws
 from regulars.consumers.kernels import DOOR, INNER
-from regulars.consumers.population import AGE_EDGES, CYCLE_EDGES, LARGE, Demand
+from regulars.consumers.population import AGE_EDGES, CYCLE_EDGES, LARGE, PACE_EDGES, Demand
 from regulars.errors import ShapeError
 from regulars.shelf import Shelf
 from regulars.terms import F32, NONE, Fate, OfferKind, Offers
@@ -279,10 +279,10 @@ def fill_baskets(today, town, aisle, shoppers, n, lines):
 
     ``lines`` needs ``line_room(n)`` rows. A coupon that is redeemed is taken out of her hand.
     """
-    m = 0
+    m = np.int64(0)
     for first in range(0, n, CHUNK):
         picks = choose_categories(today, town, aisle, shoppers, first, min(first + CHUNK, n), lines, m)
-        m = choose_products(today, town, aisle, picks, lines, m) if picks >= 0 else -1
+        m = choose_products(today, town, aisle, picks, lines, m) if picks >= 0 else np.int64(-1)
         if m < 0:
             break
     return m
@@ -295,7 +295,8 @@ def choose_categories(today, town, aisle, shoppers, start, stop, lines, m):
     row_rate, row_interval = town.habits.row_rate, town.habits.row_interval
     novelty, names = town.habits.novelty, town.habits.consumer
     last_bought = town.needs.last_bought
-    age_hazard, size_scale = town.demand.age_hazard, town.demand.size_scale
+    age_hazard, pace_hazard = town.demand.age_hazard, town.demand.pace_hazard
+    size_scale = town.demand.size_scale
     season = town.demand.week_category[today.week]
     least = aisle.explore.least
     key, day = today.key, today.day
@@ -324,7 +325,7 @@ def choose_categories(today, town, aisle, shoppers, start, stop, lines, m):
             category = np.int64(row_category[row])
             hazard = scale * need(
                 day, last_bought[row], row_interval[row], row_rate[row],
-                age_hazard[category], ageing, size_factor[category], season[category],
+                age_hazard[category], ageing, pace_hazard, size_factor[category], season[category],
             )  # fmt: skip
             if category >> 2 != block:
                 block = category >> 2
@@ -449,14 +450,25 @@ def intended_size(today, town, i):
 
 
 @njit(**INNER)
-def need(day, last_bought, interval, rate, age_hazard, ageing, size_factor, season):
+def pace_of(interval):
+    """Class of an own mean interval, by PACE_EDGES."""
+    pace = 0
+    for edge in PACE_EDGES:
+        pace += interval >= edge
+    return pace
+
+
+@njit(**INNER)
+def need(day, last_bought, interval, rate, age_hazard, ageing, pace_hazard, size_factor, season):
     """Hazard of a category per unit of basket size, before prices and messages; ``age_hazard`` is its row.
 
     ``ageing`` is what her own regularity makes of each bin of ages.
     """
+    pace = pace_of(interval)
     step = np.float64(day - last_bought) / interval * AGE_STEPS
     age_bin = AGE_BIN[np.int64(min(max(step, 0.0), len(AGE_BIN) - 1.0))]
-    return np.float64(rate) * age_hazard[age_bin] * ageing[age_bin] * size_factor * season
+    due = age_hazard[age_bin] * ageing[age_bin] * pace_hazard[pace, age_bin]
+    return np.float64(rate) * due * size_factor * season
 
 
 # -- messages in hand
@@ -626,7 +638,7 @@ def unknown_weight(habits, row):
 @njit(**INNER)
 def known_weight(today, town, aisle, visit, j):
     """Weight of a product that she knows, this week at this store with what she has in hand."""
-    product = town.habits.product[j]
+    product = np.int64(town.habits.product[j])
     deal = KNOWN_DEAL * town.habits.deal[visit.consumer]
     weight = town.habits.loyalty[j] * promotion(
         today.week, product, visit.store, deal, town.demand.response, aisle
@@ -654,7 +666,7 @@ def lift(today, town, aisle, visit, row, category):
     if row != NONE:
         deal = KNOWN_DEAL * habits.deal[visit.consumer]
         for j in range(habits.product_ptr[row], habits.product_ptr[row + 1]):
-            product = habits.product[j]
+            product = np.int64(habits.product[j])
             known = np.float64(habits.loyalty[j])
             weight += known
             known *= promotion(week, product, visit.store, deal, demand.response, aisle)
@@ -901,7 +913,8 @@ def _force_one(today, town, visit, size, lines, top, first_pick, picks):
     i = visit.consumer
     row_ptr, row_category = town.habits.row_ptr, town.habits.row_category
     row_rate, row_interval = town.habits.row_rate, town.habits.row_interval
-    last_bought, age_hazard = town.needs.last_bought, town.demand.age_hazard
+    last_bought = town.needs.last_bought
+    age_hazard, pace_hazard = town.demand.age_hazard, town.demand.pace_hazard
     size_factor, season = town.demand.size_factor[size], town.demand.week_category[today.week]
     first, second, _, _ = draws.four(
         today.key, _CATEGORY, town.habits.consumer[i], today.day, _FORCED + picks - first_pick
@@ -918,7 +931,7 @@ def _force_one(today, town, visit, size, lines, top, first_pick, picks):
             category = np.int64(row_category[row])
             weight = need(
                 today.day, last_bought[row], row_interval[row], row_rate[row],
-                age_hazard[category], ageing, size_factor[category], season[category],
+                age_hazard[category], ageing, pace_hazard, size_factor[category], season[category],
             )  # fmt: skip
             if not _picked(category, lines, top, first_pick, picks):
                 total += weight * (exposure(today.day, category, visit, town) if visit.held else 1.0)

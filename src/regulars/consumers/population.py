@@ -18,6 +18,8 @@ BASKET_SIZES = np.array(
 GAP_EDGES = np.array([1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 15, 20, 30, 45], np.int32)
 #: Upper edges of the bins of (days since last bought / own mean interval) (the last bin is open).
 AGE_EDGES = np.array([0.1, 0.2, 0.35, 0.5, 0.7, 0.9, 1.1, 1.4, 1.8, 2.4, 3.2, 5.0], np.float32)
+#: Upper edges, in days, of the classes of own mean interval: what is bought often is bought more regularly.
+PACE_EDGES = np.array([8, 14, 24, 45], np.float32)
 #: Upper edges of the bins of (days since the last large basket / own mean interval of large ones), and of (days
 #: since the last trip / own mean gap).
 CYCLE_EDGES = np.array([0.08, 0.16, 0.3, 0.5, 0.7, 0.9, 1.1, 1.4, 1.8, 2.5], np.float32)
@@ -72,6 +74,7 @@ class Demand(NamedTuple):
     week_trips: F32  #: (53,) season of trips
     week_category: F32  #: (53, C) season of categories
     age_hazard: F32  #: (C, 13) factor on the need by bin of age / own interval
+    pace_hazard: F32  #: (5, 13) factor on the need by class of own mean interval and bin of age
     size_factor: F32  #: (22, C) factor on the need by basket size
     size_scale: F32  #: (22,) basket size as the hazards need it, so that baskets come out as long as intended
     size_cycle: F32  #: (11,) the same for everybody, by bin of CYCLE_EDGES

@@ -41,7 +41,16 @@ ORIGIN = {
     ],
     "calibrated": [
         *("trip_rate", "row_rate", "row_explore", "row_lines", "novelty", "deal", "private", "tier"),
-        *("gap_hazard", "age_hazard", "drift_sigma", "size_cdf", "size_dow", "size_cycle", "size_gap"),
+        *(
+            "gap_hazard",
+            "age_hazard",
+            "pace_hazard",
+            "drift_sigma",
+            "size_cdf",
+            "size_dow",
+            "size_cycle",
+            "size_gap",
+        ),
         *("size_tier", "size_lines", "size_units", "size_scale", "size_factor"),
     ],
     "given": ["response"],
@@ -158,6 +167,7 @@ def assemble(panel: Panel, shelf: Shelf, say: Progress) -> tuple[Population, His
         week_trips=trips.week.astype(f32),
         week_category=needs.season.astype(f32),
         age_hazard=needs.age_hazard.astype(f32),
+        pace_hazard=needs.pace_hazard.astype(f32),
         size_factor=needs.size_factor.astype(f32),
         size_scale=size_rates().astype(f32),
         size_cycle=np.zeros(len(CYCLE_EDGES) + 1, f32),
@@ -192,7 +202,7 @@ def _origin(panel: Panel, shelf: Shelf) -> dict[str, list[str]]:
     lines, products = panel.lines, panel.products
     several, varied = panel.categories.height > 1, products.height > panel.categories.height
     told = {
-        "row_category row_rate row_interval need_age age_hazard week_category novelty entry": several,
+        "row_category row_rate row_interval need_age age_hazard pace_hazard week_category novelty entry": several,
         "size_cdf size_dow size_cycle size_gap size_scale size_factor": several,
         "product loyalty row_explore row_lines entry_lines size_lines size_tier tier": varied,
         "row_units entry_units more_units size_units": lines["units"].max() != 1,

@@ -27,7 +27,7 @@ from regulars.consumers.population import (
     Habits,
     Population,
 )
-from regulars.fitting.categories import SIZE_EDGES, SIZE_GROUP, rows_of_history, tabulate
+from regulars.fitting.categories import SIZE_EDGES, SIZE_GROUP, flat_pace, rows_of_history, tabulate
 from regulars.fitting.fidelity import figures
 from regulars.fitting.history import History, history_of, week_of_day
 from regulars.fitting.promotion import fit_tilts
@@ -134,7 +134,7 @@ class _Seen:
         ).astype(np.float64)
         self.categories = np.diff(rows_of_history(history, categories).ptr).astype(np.float64)
         self.gap = _gaps(history, habits, demand)
-        self.age = _ages(history, categories, demand)
+        self.age, self.pace = _ages(history, categories, demand)
 
 
 def _by_size(history: History, categories: int) -> F64:
@@ -213,19 +213,19 @@ def _gaps(history: History, habits: Habits, demand: Demand) -> tuple[F64, F64]:
     return result.found, result.expected
 
 
-def _ages(history: History, categories: int, demand: Demand) -> tuple[F64, F64]:
-    """Purchases found and expected by category and age bin, if the age did not matter."""
+def _ages(history: History, categories: int, demand: Demand) -> tuple[tuple[F64, F64], tuple[F64, F64]]:
+    """Purchases found and expected by category and age bin, and by pace and age bin, if the age did not matter."""
     rows = rows_of_history(history, categories)
     size = history.trip_size.astype(np.float64)
     every = np.add.reduceat(np.append(size, 0.0), history.trip_ptr[:-1]) * (np.diff(history.trip_ptr) > 0)
     rate = rows.times / np.repeat(np.maximum(every, 1.0), np.diff(rows.ptr))
     weeks = int(week_of_day(history.days, history.first_dow)[-1]) + 1
-    found, expected, *_ = tabulate(
+    ages, paces, *_ = tabulate(
         history, rows, size, np.zeros(len(size), np.int64), np.ones((weeks, categories)),
         rate, history.days / rows.times, demand.week_category.astype(np.float64),
-        np.ones((categories, len(AGE_EDGES) + 1)), np.ones((1, categories)), np.zeros(history.households),
+        np.ones((categories, len(AGE_EDGES) + 1)), flat_pace(), np.ones((1, categories)), np.zeros(history.households),
     )  # fmt: skip
-    return found, expected
+    return ages, paces
 
 
 class _Meant(NamedTuple):
@@ -274,6 +274,10 @@ def _correct(population: Population, target: _Seen, seen: _Seen, meant: _Meant) 
     gap_weight = seen.gap[1] / np.maximum(seen.gap[1].sum(1, keepdims=True), 1e-9)
     gap /= np.maximum((gap * gap_weight).sum(1, keepdims=True), 1e-9)
     age = _lean(target.age) / _lean(seen.age)
+    pace = _lean(target.pace, together=False) / _lean(seen.pace, together=False)
+    # What all paces have in common is moved by the categories.
+    shared = (np.log(pace) * seen.pace[1]).sum(0) / np.maximum(seen.pace[1].sum(0), 1e-9)
+    pace /= np.exp(shared)
     bought = _ratio(target.category_bought, seen.category_bought)
     bought /= (target.category_bought.sum() + CAUTION) / (seen.category_bought.sum() + CAUTION)
     repeats = (
@@ -320,6 +324,7 @@ def _correct(population: Population, target: _Seen, seen: _Seen, meant: _Meant) 
         size_factor=np.clip(_moved(demand.size_factor, mix[SIZE_GROUP]), 0.02, 50.0),
         gap_hazard=np.clip(_moved(demand.gap_hazard, gap), 0.02, 20.0),
         age_hazard=np.clip(_moved(demand.age_hazard, age), 0.02, 20.0),
+        pace_hazard=np.clip(_moved(demand.pace_hazard, pace), 0.1, 10.0),
         size_cycle=_shifted_odds(demand.size_cycle, target.cycle, seen.cycle),
         size_gap=_shifted_odds(demand.size_gap, target.after_gap, seen.after_gap),
         size_tier=np.clip(
@@ -386,10 +391,10 @@ def _ratio(found: NDArray[Any], expected: NDArray[Any]) -> F64:
     return np.asarray((found + CAUTION) / (expected + CAUTION))
 
 
-def _lean(table: tuple[F64, F64]) -> F64:
-    """Found over expected by category and age bin, each category leaning on all together."""
+def _lean(table: tuple[F64, F64], *, together: bool = True) -> F64:
+    """Found over expected by category (or pace) and age bin, each row leaning on all ``together``."""
     found, expected = table
-    together = (found.sum(0) + CAUTION) / (expected.sum(0) + CAUTION)
-    ratio = (found + CAUTION * together) / (expected + CAUTION)
+    usual = (found.sum(0) + CAUTION) / (expected.sum(0) + CAUTION) if together else np.ones(found.shape[1])
+    ratio = (found + CAUTION * usual) / (expected + CAUTION)
     weight = expected.sum(0) / max(expected.sum(), 1e-9)
     return np.asarray(ratio / np.maximum((ratio * weight).sum(1, keepdims=True), 1e-9))

@@ -8,9 +8,10 @@ import numpy as np
 from numba import njit
 
 from regulars import draws
-from regulars.consumers.choice import AGE_BIN, AGE_STEPS, LOG_AGE
-from regulars.consumers.population import AGE_EDGES, BASKET_SIZES
-from regulars.fitting.history import History, likeliest, week_of_day
+from regulars.consumers.choice import AGE_BIN, AGE_STEPS, LOG_AGE, pace_of
+from regulars.consumers.population import AGE_EDGES, BASKET_SIZES, PACE_EDGES
+from regulars.fitting.history import History, week_of_day
+from regulars.fitting.regularity import drawn_level
 from regulars.terms import F64, I32, I64
 
 SEASON_WEIGHT = 60.0
@@ -26,6 +27,7 @@ _RATE = int(draws.Purpose.RATE)
 REGULAR = 0.6
 ROUNDS = 4
 #: Powers among which each household's regularity is found.
+OF_NEEDS = 1
 NEED_POWERS = np.array([-0.4, -0.25, -0.1, 0.0, 0.1, 0.25, 0.4, 0.6, 0.9])
 #: Basket sizes are read in these groups, so that a rare category has numbers in each.
 SIZE_EDGES = np.array([1, 2, 4, 7, 12, 20, 33, 55])
@@ -49,6 +51,7 @@ class CategoryHabits(NamedTuple):
     power: F64  #: (N,) regularity
     season: F64  #: (weeks, C)
     age_hazard: F64  #: (C, 13)
+    pace_hazard: F64  #: (5, 13)
     size_factor: F64  #: (22, C)
     novelty: F64  #: (N,)
     entry: F64  #: (C,) probabilities of the category entered
@@ -86,39 +89,50 @@ def fit_categories(
     if start is None:
         season = np.ones((weeks, categories))
         age_hazard = np.ones((categories, len(AGE_EDGES) + 1))
+        pace_hazard = flat_pace()
         size_factor = np.ones((len(BASKET_SIZES), categories))
     else:
-        season, age_hazard, size_factor = (
+        season, age_hazard, pace_hazard, size_factor = (
             start.season.copy(),
             start.age_hazard.copy(),
+            start.pace_hazard.copy(),
             start.size_factor.copy(),
         )
     power = np.zeros(history.households)
     for turn in range(ROUNDS):
         fit = np.zeros((history.households, len(NEED_POWERS)))
-        found, expected, exposure, week_table, size_table = tabulate(
-            history, rows, scale, intended, promoted, rate, interval, season, age_hazard, size_factor, power,
+        ages, paces, exposure, week_table, size_table = tabulate(
+            history, rows, scale, intended, promoted, rate, interval, season, age_hazard, pace_hazard, size_factor,
+            power,
             fit if turn > 0 else None,
         )  # fmt: skip
         if 0 < turn < ROUNDS - 1:
-            power = likeliest(fit, NEED_POWERS)
+            power = drawn_level(fit, NEED_POWERS, OF_NEEDS)
             power -= power.mean()  # what all have in common is in the tables
         rate = prior.rate(rows.times, exposure)
         season *= (week_table[0] + SEASON_WEIGHT) / (week_table[1] + SEASON_WEIGHT)
         season /= np.maximum(_weighted(season, week_table[1]), 1e-9)
         season[week_table[1].sum(1) == 0] = 1.0
-        age_hazard = shrunken(age_hazard, found, expected)
+        age_hazard = shrunken(age_hazard, *ages)
+        # What all paces have in common is in the table of ages.
+        shared = (paces[0].sum(0) + 1.0) / (paces[1].sum(0) + 1.0)
+        pace_hazard = shrunken(pace_hazard, paces[0], paces[1] * shared, together=False)
         size_factor *= _by_group(size_table[0], size_table[1])
     novelty, entry = prior.novelty(rows, every)
     drawn = prior.drawn(rows.times, exposure)
     interval, rate = interval * rate / drawn, drawn
-    return CategoryHabits(rate, interval, power, season, age_hazard, size_factor, novelty, entry)
+    return CategoryHabits(rate, interval, power, season, age_hazard, pace_hazard, size_factor, novelty, entry)
 
 
-def shrunken(table: F64, found: F64, expected: F64) -> F64:
-    """A (C, bins) table of hazards moved towards found / expected, each category leaning on all together."""
-    together = (found.sum(0) + 1.0) / (expected.sum(0) + 1.0)
-    moved = table * (found + AGE_WEIGHT * together) / (expected + AGE_WEIGHT)
+def flat_pace() -> F64:
+    """(5, 13) hazards by own mean interval and age that say nothing."""
+    return np.ones((len(PACE_EDGES) + 1, len(AGE_EDGES) + 1))
+
+
+def shrunken(table: F64, found: F64, expected: F64, *, together: bool = True) -> F64:
+    """A (C, bins) table of hazards moved towards found / expected, each row leaning on all ``together``."""
+    usual = (found.sum(0) + 1.0) / (expected.sum(0) + 1.0) if together else np.ones(found.shape[1])
+    moved = table * (found + AGE_WEIGHT * usual) / (expected + AGE_WEIGHT)
     mean = (moved * (expected + 1e-9)).sum(1) / ((expected + 1e-9).sum(1))
     return np.asarray(np.clip(moved / mean[:, None], 0.02, 20.0))
 
@@ -209,27 +223,28 @@ def _shapes(mean: F64, buyers: F64, every: F64) -> F64:
 
 def tabulate(
     history: History, rows: Rows, scale: F64, intended: I64, promoted: F64,
-    rate: F64, interval: F64, season: F64, age_hazard: F64, size_factor: F64,
+    rate: F64, interval: F64, season: F64, age_hazard: F64, pace_hazard: F64, size_factor: F64,
     power: F64, fit: F64 | None = None,
-) -> tuple[F64, F64, F64, tuple[F64, F64], tuple[F64, F64]]:  # fmt: skip
-    """Purchases found and expected by age bin, by week and by size, and the exposure of each row.
+) -> tuple[tuple[F64, F64], tuple[F64, F64], F64, tuple[F64, F64], tuple[F64, F64]]:  # fmt: skip
+    """Purchases found and expected by age, by pace and age, by week and by size; and the exposure of each row.
 
     Ages count from the first purchase of a row; before it the hazard by age is 1 and the age tables are left
     alone.
     """
-    found, expected = np.zeros_like(age_hazard), np.zeros_like(age_hazard)
+    ages = (np.zeros_like(age_hazard), np.zeros_like(age_hazard))
+    paces = (np.zeros_like(pace_hazard), np.zeros_like(pace_hazard))
     exposure = np.zeros(len(rows.category))
     week_table = (np.zeros_like(season), np.zeros_like(season))
     size_table = (np.zeros_like(size_factor), np.zeros_like(size_factor))
     week_of = week_of_day(history.days, history.first_dow)
     _tabulate(
         history.trip_ptr, history.trip_day, history.bought_ptr, rows.ptr, rows.category, rows.bought,
-        week_of, scale, intended, promoted, rate, interval, season, age_hazard, size_factor,
-        found, expected, exposure, week_table[0], week_table[1], size_table[0], size_table[1],
+        week_of, scale, intended, promoted, rate, interval, season, age_hazard, pace_hazard, size_factor,
+        *ages, *paces, exposure, week_table[0], week_table[1], size_table[0], size_table[1],
         power, NEED_POWERS, np.zeros((0, 0)) if fit is None else fit,
         np.empty(int(np.diff(rows.ptr).max(initial=0)), np.int64),
     )  # fmt: skip
-    return found, expected, exposure, week_table, size_table
+    return ages, paces, exposure, week_table, size_table
 
 
 @njit(cache=True, nogil=True)
@@ -241,8 +256,9 @@ def _gammas(key, household, category, shape, out):
 @njit(cache=True, nogil=True)
 def _tabulate(
     trip_ptr, trip_day, bought_ptr, row_ptr, row_category, bought_row,
-    week_of, scale, intended, promoted, rate, interval, season, age_hazard, size_factor,
-    found, expected, exposure, week_found, week_expected, size_found, size_expected, power, powers, fit, last,
+    week_of, scale, intended, promoted, rate, interval, season, age_hazard, pace_hazard, size_factor,
+    found, expected, pace_found, pace_expected, exposure, week_found, week_expected, size_found, size_expected,
+    power, powers, fit, last,
 ):  # fmt: skip
     factor = np.empty((len(powers), len(LOG_AGE)))
     for k in range(len(powers)):
@@ -250,6 +266,7 @@ def _tabulate(
             factor[k, b] = np.exp(powers[k] * LOG_AGE[b])
     for i in range(len(trip_ptr) - 1):
         begin = row_ptr[i]
+        pace = 0
         for k in range(row_ptr[i + 1] - begin):
             last[k] = -1
         for trip in range(trip_ptr[i], trip_ptr[i + 1]):
@@ -266,7 +283,8 @@ def _tabulate(
                 if known:
                     step = (day - last[k]) / interval[row] * AGE_STEPS
                     b = AGE_BIN[int(min(step, len(AGE_BIN) - 1.0))]
-                    other *= age_hazard[c, b]
+                    pace = pace_of(interval[row])
+                    other *= age_hazard[c, b] * pace_hazard[pace, b]
                     if len(fit):
                         came = next_bought < stop and bought_row[next_bought] == row
                         for j in range(len(powers)):
@@ -282,10 +300,12 @@ def _tabulate(
                 buys = next_bought < stop and bought_row[next_bought] == row
                 if known:
                     expected[c, b] += p
+                    pace_expected[pace, b] += p
                 if buys:
                     week_found[week, c] += 1.0
                     size_found[size, c] += 1.0
                     if known:
                         found[c, b] += 1.0
+                        pace_found[pace, b] += 1.0
                     last[k] = day
                     next_bought += 1

@@ -11,14 +11,10 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from regulars.terms import F64, I32, I64
+from regulars.terms import I32, I64
 
 #: Columns that a table of lines must have here.
 LINE_COLUMNS = ("household", "day", "store", "product", "category", "units", "cents")
-
-
-#: Posterior means of regularity lie closer together than households do; found by matching the variation of gaps.
-UNSHRINK = 2.0
 
 
 class History(NamedTuple):
@@ -106,20 +102,3 @@ def week_of_day(days: int, first_dow: int) -> I64:
 
 def _pointers(counts: NDArray[np.integer]) -> I64:
     return np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
-
-
-def likeliest(fit: F64, levels: F64) -> F64:
-    """Posterior mean level of each household, under the mix of levels of all households (EM), times UNSHRINK.
-
-    Parameters
-    ----------
-    fit : (N, L) log-likelihood of each household at each level
-    levels : (L,)
-    """
-    mix = np.full(len(levels), 1.0 / len(levels))
-    likelihood = np.exp(fit - fit.max(1, keepdims=True))
-    for _ in range(20):
-        posterior = likelihood * mix
-        posterior /= posterior.sum(1, keepdims=True)
-        mix = (posterior.sum(0) + 1.0) / (len(fit) + len(mix))
-    return np.asarray(UNSHRINK * (posterior @ levels))

@@ -19,7 +19,7 @@ from regulars.consumers.population import Demand, Habits, Population
 from regulars.errors import BadInput, RegularsError, ShapeError
 
 #: Raised whenever the columns of Habits or Demand change.
-FORMAT = 2
+FORMAT = 3
 _KEY = "regulars.population"
 _MEND = "Give a file that `regulars fit` wrote, or fit it anew"
 

@@ -10,7 +10,8 @@ from numba import njit
 from regulars import draws
 from regulars.consumers.population import GAP_EDGES
 from regulars.consumers.trips import EARLIEST, GAP_BIN, LATEST
-from regulars.fitting.history import History, likeliest, week_of_day
+from regulars.fitting.history import History, week_of_day
+from regulars.fitting.regularity import drawn_level
 from regulars.terms import F64, I64, U8
 
 #: Weight of the population's weekdays in a household's, in trips.
@@ -21,6 +22,7 @@ GAP_WEIGHT = 20.0
 #: Least and most regularity of a household against its class.
 REGULARITY = (-0.6, 1.5)
 GAP_POWERS = np.array([-0.15, 0.0, 0.15, 0.3, 0.5, 0.8, 1.2, 1.8, 2.5])
+OF_TRIPS = 0
 RATE_CLASSES = 8
 #: Strengths of drift among which each household's is drawn.
 DRIFTS = np.array([0.05, 0.2, 0.35, 0.5, 0.7, 0.95, 1.25, 1.6])
@@ -76,7 +78,7 @@ def fit_trips(history: History, weeks: int) -> TripHabits:
         gap_hazard *= (seen.found + GAP_WEIGHT) / (seen.expected + GAP_WEIGHT)
         gap_hazard /= seen.mean_gap[:, None]
         if 0 < turn < ROUNDS - 1:
-            power = likeliest(seen.fit, GAP_POWERS)
+            power = drawn_level(seen.fit, GAP_POWERS, OF_TRIPS)
             # What a class has in common is in its table.
             power -= (np.bincount(classes, power) / np.maximum(np.bincount(classes), 1))[classes]
             power = np.clip(power, *REGULARITY)

@@ -22,7 +22,7 @@ _FITTED = (
         "how large her baskets are, and when",
     ),
     (
-        "row_category row_rate row_interval need_age age_hazard week_category",
+        "row_category row_rate row_interval need_age age_hazard pace_hazard week_category",
         "which categories she needs, how often, when again",
     ),
     ("product loyalty row_explore", "which products she is loyal to, and how much she tries others"),

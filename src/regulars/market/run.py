@@ -232,8 +232,10 @@ def _ignore_interrupt() -> None:
 
 
 def _into(number: int, file: Path) -> int:
-    """Live one arm into a file. A worker that is ended while it sends a long result leaves half of it in the pipe, and
-    whoever reads that pipe waits for ever; a number goes through whole or not at all.
+    """Live one arm into a file.
+
+    A worker that is ended while it sends a long result leaves half of it in the pipe, and whoever reads that pipe waits
+    for ever; a number goes through whole or not at all.
     """
     outcome.save(_one(number), file)
     return number
