@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Self
 
 import numpy as np
@@ -59,10 +59,26 @@ def verify(entries: Sequence[Entry]) -> int | None:
 
 
 class Entries:
-    """Entries for ``customers`` rows: for a diary, or where a handful of people live."""
+    """Entries for ``customers`` rows: for a diary, or where a handful of people live.
 
-    def __init__(self, customers: int) -> None:
+    Parameters
+    ----------
+    customers : how many
+    heads : of each, how many entries stand elsewhere already and the last ``chain``; new entries go on from there
+
+    Attributes
+    ----------
+    of : the new entries of each row
+    """
+
+    def __init__(self, customers: int, heads: Sequence[tuple[int, str]] | None = None) -> None:
+        self.heads: list[tuple[int, str]] = [(0, "")] * customers if heads is None else list(heads)
         self.of: list[list[Entry]] = [[] for _ in range(customers)]
+
+    def head(self, row: int) -> tuple[int, str]:
+        """How many entries a row has in all, and its last ``chain``."""
+        entries = self.of[row]
+        return (entries[-1].number + 1, entries[-1].chain) if entries else self.heads[row]
 
     def used(self, day: int, rows: I32, present: U8, covert: U8, purpose: Purpose, context: str) -> None:
         """One entry for each customer whose scopes were opened; see :class:`regulars.ledger.Ledger`."""
@@ -100,6 +116,7 @@ class Entries:
     def subset(self, rows: I64) -> Self:
         """The entries of these customers only."""
         other = type(self)(0)
+        other.heads = [self.heads[row] for row in rows.tolist()]
         other.of = [list(self.of[row]) for row in rows.tolist()]
         return other
 
@@ -109,7 +126,7 @@ class Entries:
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """The last link of each chain: equal links mean equal accounts."""
-        links = [entries[-1].chain if entries else "" for entries in self.of]
+        links = [self.head(row)[1] for row in range(len(self.of))]
         return {
             "chain": np.array([list(bytes.fromhex(link.zfill(2 * DIGEST_BYTES))) for link in links], np.uint8)
         }
@@ -133,10 +150,9 @@ class Entries:
         context: str,
         cents: int = 0,
     ) -> None:
-        entries = self.of[row]
-        bare = Entry(len(entries), int(day), kind, scopes, purposes, covert, context, cents, "")
-        before = entries[-1].chain if entries else ""
-        entries.append(Entry(**{**asdict(bare), "chain": _chain(bare, before)}))
+        number, before = self.head(row)
+        bare = Entry(number, int(day), kind, scopes, purposes, covert, context, cents, "")
+        self.of[row].append(replace(bare, chain=_chain(bare, before)))
 
 
 def _chain(entry: Entry, before: str) -> str:

@@ -119,20 +119,33 @@ class Retailer:
         self._tilt = np.zeros((records.INFERENCES, catalog.categories), np.float32)
         self._guessed_day = np.full(2, -1, np.int64)  # when the guesses were trained, and when last applied
         self._today: Today | None = None
+        self._stock: NDArray[np.bool_] | None = None  # with which ``_today`` was worked out; compared by identity
         self._spent = np.array([NEVER, 0])  # the last day with a budget, and what of it is spent
         self._everybody = np.arange(n, dtype=np.int32)
 
     def __len__(self) -> int:
         return len(self.record.customer)
 
+    def seat(self, record: Record, consent: Consent, ledger: Ledger) -> None:
+        """Serve these customers from now on; what was learned from everybody stays.
+
+        The live engine seats whoever is there, one customer or a thousand, as they come out of the store.
+        """
+        if record.bought.shape[1] != self.catalog.categories or len(consent.bits) != len(record.customer):
+            raise ShapeError(
+                f"a record of {len(record.customer)} customers and {record.bought.shape[1]} categories, "
+                f"consent of {len(consent.bits)}, a catalog of {self.catalog.categories}"
+            )
+        self.record, self.consent, self.ledger = record, consent, ledger
+        self.pending = Pending()
+        self._everybody = np.arange(len(record.customer), dtype=np.int32)
+
     # ---- deciding ---------------------------------------------------------------------------------
 
     def today(self, day: int, in_stock: NDArray[np.bool_] | None = None) -> Today:
         """What stands on this day, with what has been learned so far."""
-        if in_stock is not None:
-            return self._stands(day, in_stock)
-        if self._today is None or self._today.day != day:
-            self._today = self._stands(day)
+        if self._today is None or self._today.day != day or self._stock is not in_stock:
+            self._today, self._stock = self._stands(day, in_stock), in_stock
         return self._today
 
     def _stands(self, day: int, in_stock: NDArray[np.bool_] | None = None) -> Today:
@@ -159,6 +172,7 @@ class Retailer:
         hour: ArrayLike = 10,
         *,
         in_stock: NDArray[np.bool_] | None = None,
+        channels: int | None = None,
         cutoff: int | None = None,
         send: bool = True,
     ) -> Decisions:
@@ -170,6 +184,7 @@ class Retailer:
         rows : (n,) customers, each once; everybody when left out
         hour : hour of day in her own time zone, one or (n,)
         in_stock : (P,) True where a product is on hand; when left out nothing is known to be sold out
+        channels : bits of the channels that may be used; the policy's own when left out
         cutoff : of the budget as it was recorded with her decision, to replay one customer alone
         send : False looks only: nothing is reserved, sent or waited for; the ledger still tells of the look
 
@@ -185,7 +200,7 @@ class Retailer:
         if not slots or not len(who):
             return decisions_of.silence()
         today = self.today(day, in_stock)
-        who, view = self._view(day, who, hour, slots)
+        who, view = self._view(day, who, hour, slots, channels)
         if not len(who):
             return decisions_of.silence()
         # The view is the policy's to write in, so what it tells is noted before.
@@ -197,21 +212,23 @@ class Retailer:
         gone = np.zeros(0, np.bool_) if in_stock is None else catalogs.sold_out(self.catalog, day, in_stock)
         return self._sent(chosen, who, opened, gone, day, cutoff, send)
 
-    def _view(self, day: int, who: I32, hour: ArrayLike, slots: int) -> tuple[I32, View]:
-        room, channels = contact_rules.room(
+    def _view(
+        self, day: int, who: I32, hour: ArrayLike, slots: int, channels: int | None = None
+    ) -> tuple[I32, View]:
+        room, reached = contact_rules.room(
             self.record,
             self.consent.bits,
             who,
             day,
             hour,
             self.rules,
-            channels=self.policy.channels,
+            channels=self.policy.channels if channels is None else channels,
             most=slots,
             honours_consent=self.honours_consent,
         )
         if not room.all():
             left = np.flatnonzero(room)
-            who, room, channels = who[left], room[left], channels[left]
+            who, room, reached = who[left], room[left], reached[left]
         if Scope.INFERRED in self.scopes and self._guessed_day[0] > self._guessed_day[1]:
             infer.apply(self.record, self.consent.bits, self.honours_consent, self.guesses, self.ledger, day)
             self._guessed_day[1] = self._guessed_day[0]
@@ -225,7 +242,7 @@ class Retailer:
             day,
             f"{self.policy.name} {self.policy.version}",
             room=room,
-            channels=channels,
+            channels=reached,
             honours_consent=self.honours_consent,
         )
         return who, view
@@ -414,6 +431,11 @@ class Retailer:
 
     def learn(self, day: int) -> None:
         """Close the day: settle what is ripe, each outcome once, and renew what all together tell."""
+        self.settle(day)
+        self.renew(day)
+
+    def settle(self, day: int) -> None:
+        """Take in the outcomes that are ripe on ``day``, of the customers who are seated."""
         for block in self.pending.due(day):
             bits, context = self.consent.bits, "outcome of a contact"
             kept, bought, present = settle(bits, block, self.honours_consent)
@@ -432,6 +454,9 @@ class Retailer:
             outcomes = Outcomes._make(column[kept] for column in columns)
             self.verdict.learn(outcomes.features, outcomes.verdict)
             policies.asked(self.policy, "learn", outcomes)
+
+    def renew(self, day: int) -> None:
+        """Close the day once everything was settled: tomorrow's weights, rates and popularity."""
         self.verdict.step()
         records.turn(self.totals, day + 1)
         self._crowd[:] = relevances.crowd(self.totals)
