@@ -57,6 +57,9 @@ FEATURES = {
     "campaigns": "campaigns of which some coupon was used",
 }
 
+#: Digits of a feature that count.
+DECIMALS = 6
+
 
 def features(year: Year, shelf: Shelf, first_dow: int) -> F64:
     """(N, 43) one row a household, in the order of FEATURES; NaN where she has too little to tell.
@@ -68,8 +71,10 @@ def features(year: Year, shelf: Shelf, first_dow: int) -> F64:
     first_dow : weekday of day 0, Monday 0
     """
     lines = year.lines.with_columns(
-        depth=pl.Series(shelf.depth[year.lines["week"].to_numpy(), year.lines["product"].to_numpy()]),
-        private=pl.Series(shelf.private[year.lines["product"].to_numpy()].astype(np.float32)),
+        depth=pl.Series(shelf.depth[year.lines["week"].to_numpy(), year.lines["product"].to_numpy()]).cast(
+            pl.Float64
+        ),
+        private=pl.Series(shelf.private[year.lines["product"].to_numpy()].astype(np.float64)),
         relative=_relative(year.lines, shelf),
     )
     parts = [
@@ -87,7 +92,8 @@ def features(year: Year, shelf: Shelf, first_dow: int) -> F64:
         table = table.join(part, on="household", how="left")
     table = table.with_columns(pl.col("redemptions", "campaigns").fill_null(0)).sort("household")
     found = table.select(pl.col(name).cast(pl.Float64) for name in FEATURES).to_numpy()
-    return np.asarray(found, np.float64)
+    # Sums over groups are added up in any order; what hangs on the last digits must not tell households apart.
+    return np.asarray(np.round(found, DECIMALS), np.float64)
 
 
 def _relative(lines: pl.DataFrame, shelf: Shelf) -> pl.Series:
