@@ -16,9 +16,10 @@ install = test -x $(BIN)/python || $(PYTHON) -m venv .venv; $(BIN)/python -m pip
 endif
 
 RUN := .venv/.installed-run
+LIVE := .venv/.installed-serve
 DEV := .venv/.installed-dev
 
-.PHONY: help simulate fit targeting test check format bench soak docs clean
+.PHONY: help simulate fit targeting serve test check format bench soak docs clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,10 +29,15 @@ $(RUN): pyproject.toml
 	@$(install) '.[journey,fidelity]'
 	@touch $@
 
+$(LIVE): pyproject.toml
+	@echo "Setting up .venv with the live engine (once; a few minutes on a slow line)"
+	@$(install) '.[journey,serve]'
+	@touch $@
+
 $(DEV): pyproject.toml
 	@echo "Setting up .venv with the development tools (once; a few minutes on a slow line)"
-	@$(install) '.[journey,fidelity,dev]'
-	@touch $@ $(RUN)
+	@$(install) '.[journey,fidelity,serve,dev]'
+	@touch $@ $(RUN) $(LIVE)
 
 simulate: $(RUN) ## rehearse policies on the default world; ARGS="--help" shows the options
 	$(BIN)/regulars simulate $(ARGS)
@@ -41,6 +47,9 @@ fit: $(RUN) ## fit a population to real purchases; ARGS="--help" shows the optio
 
 targeting: $(RUN) ## what predicts customers, and what their baskets give away
 	$(BIN)/regulars targeting $(ARGS)
+
+serve: $(LIVE) ## the live engine with a demo shop on this machine; ARGS="--help" shows the options
+	$(BIN)/regulars serve --demo $(ARGS)
 
 test: $(DEV) ## run every test; WORKERS=2, ARGS go to pytest
 	$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
@@ -66,5 +75,5 @@ docs: $(DEV) ## build the pages into site/
 	$(BIN)/mkdocs build --strict
 
 clean: ## remove what was built; keeps runs/ and .venv
-	rm -rf build dist site .cache .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache $(RUN) $(DEV)
+	rm -rf build dist site .cache .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache $(RUN) $(LIVE) $(DEV)
 	find src tests examples benchmarks -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true

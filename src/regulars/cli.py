@@ -1,4 +1,4 @@
-"""The command line: simulate, fit, diary, fidelity, policies, report, targeting."""
+"""The command line: simulate, fit, diary, fidelity, policies, report, targeting, serve, decide, replay, verify."""
 
 from __future__ import annotations
 
@@ -595,6 +595,127 @@ def _newest_run() -> Path:
     if not found:
         raise SettingError("no run is in runs/; make one with `regulars simulate`, or name its folder")
     return Path(found[-1]).parent
+
+
+Store = Annotated[
+    str, typer.Option("--store", help="sqlite:///path/to/file.db or postgresql://user@host/database.")
+]
+Retailer = Annotated[
+    str, typer.Option("--retailer", help="Which retailer of the store; default the only one.")
+]
+
+
+@contextmanager
+def _live(store: str, retailer: str) -> Iterator[Any]:
+    """The engine of a store and one of its retailers."""
+    with _serving():
+        from regulars.service.engine import Engine
+        from regulars.service.store import open_store
+    engine = Engine(open_store(store))
+    try:
+        named = {shop.name: shop for shop in engine.shops.values()}
+        if retailer and retailer not in named:
+            raise SettingError(f"the store has no retailer {retailer!r}; it has {', '.join(named) or 'none'}")
+        if not retailer and len(named) != 1:
+            raise SettingError(
+                f"the store has {len(named)} retailers; name one with --retailer: {', '.join(named)}"
+            )
+        yield engine, named[retailer or next(iter(named))]
+    finally:
+        engine.close()
+
+
+@contextmanager
+def _serving() -> Iterator[None]:
+    from regulars.errors import MissingExtra
+
+    try:
+        yield
+    except MissingExtra:
+        raise
+    except ImportError as error:
+        raise MissingExtra("serve", "The live engine") from error
+
+
+@app.command()
+def serve(
+    demo: Annotated[
+        bool, typer.Option("--demo", help="Open a demo shop, loaded from the real panel.")
+    ] = False,
+    store: Store = "sqlite:///runs/demo.db",
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 8080,
+) -> None:
+    """The same policy, live: events in, decisions out, over HTTP."""
+    with _serving():
+        from regulars.service import host as hosts
+    hosts.run(store, host, port, demo, lambda text: print(text, file=sys.stderr, flush=True))
+
+
+@app.command()
+def decide(
+    store: Store = "sqlite:///runs/demo.db",
+    channel: Annotated[str, typer.Option(help="email, app, sms, mail or store.")] = "email",
+    day: Annotated[
+        str, typer.Option("--for", help="today, tomorrow or a date such as 2026-12-01.")
+    ] = "tomorrow",
+    hour: Annotated[
+        int, typer.Option(min=0, max=23, help="Hour of sending, in the retailer's time zone.")
+    ] = 10,
+    out: Annotated[Path, typer.Option(help="CSV to write, one row a message.")] = Path("messages.csv"),
+    retailer: Retailer = "",
+    json: Json = False,
+) -> None:
+    """Decide about everybody at once: the letters of a day."""
+    with _serving():
+        from regulars.service import letters
+    with _live(store, retailer) as (engine, shop):
+        told = letters.write(engine, shop, channel, day, hour, out)
+    print(
+        jsonlib.dumps(told)
+        if json
+        else f"{told['messages']:,} messages to {told['customers']:,} customers: {out}"
+    )
+
+
+@app.command()
+def replay(
+    decision: Annotated[str, typer.Argument(help="Id of a decision.")],
+    store: Store = "sqlite:///runs/demo.db",
+    retailer: Retailer = "",
+    json: Json = False,
+) -> None:
+    """Make a decision again from what it rested on then, and say whether it is equal."""
+    with _live(store, retailer) as (engine, shop):
+        differs = engine.call(shop, lambda work: shop.replayed(work, decision)).result()
+    if differs is None:
+        raise RegularsError(f"there is no decision {decision!r}, or she was erased")
+    if json:
+        print(jsonlib.dumps({"id": decision, "equal": not differs, "differs": differs}))
+    else:
+        print("Equal." if not differs else f"Not equal: {', '.join(differs)} differ.")
+    if differs:
+        raise typer.Exit(1)
+
+
+@app.command()
+def verify(
+    store: Store = "sqlite:///runs/demo.db",
+    retailer: Retailer = "",
+    json: Json = False,
+) -> None:
+    """Check every customer's ledger: that no entry was changed, taken out or put in."""
+    with _live(store, retailer) as (engine, shop):
+        told = engine.call(shop, shop.verified).result()
+    if json:
+        print(jsonlib.dumps(told))
+    else:
+        words = "all chains hold" if not told["broken"] else f"{len(told['broken'])} chains are broken"
+        print(f"{told['entries']:,} entries of {told['customers']:,} customers: {words}")
+        for broken in told["broken"][:20]:
+            print(f"  customer {broken['customer']}, from entry {broken['entry']}")
+    if told["broken"]:
+        raise typer.Exit(1)
 
 
 if __name__ == "__main__":

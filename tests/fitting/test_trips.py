@@ -81,7 +81,9 @@ def test_regular_shoppers_have_a_rising_gap_hazard():
     luck = np.random.default_rng(4)
     shopped &= luck.random(shopped.shape) < 0.97
     factor = _of_gaps(fit_trips(made_history(shopped), 52))
-    assert (factor[:, 6] > 5 * factor[:, 2]).all()
+    # Each household's regularity is drawn, so some are less sure than others.
+    assert (factor[:, 6] > 2 * factor[:, 2]).all()
+    assert np.median(factor[:, 6] / factor[:, 2]) > 8
 
 
 def test_drift_is_told_from_none():

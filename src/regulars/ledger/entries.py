@@ -131,6 +131,12 @@ class Entries:
             "chain": np.array([list(bytes.fromhex(link.zfill(2 * DIGEST_BYTES))) for link in links], np.uint8)
         }
 
+    def note(self, row: int, entry: Entry) -> None:
+        """Add an entry that was made elsewhere to this row; its number and chain become this account's."""
+        number, before = self.head(row)
+        bare = replace(entry, number=number, chain="")
+        self.of[row].append(replace(bare, chain=_chain(bare, before)))
+
     def _looked(
         self, row: int, day: int, kind: Kind, opened: U8, hidden: U8, purpose: Purpose, context: str
     ) -> None:

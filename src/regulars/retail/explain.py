@@ -187,6 +187,11 @@ def to_manager(decisions: Decisions, k: int, names: tuple[str, ...]) -> str:
     )
 
 
+def silent_words(reason: Reason) -> tuple[str, str]:
+    """Why nothing was said, in her words and in the manager's."""
+    return _SILENT[reason]
+
+
 def said_words(reason: Reason) -> str:
     """Why something was said, short."""
     return _SAID[reason].split(",")[0].split(".")[0].format(name="it", every="their own time", since="long")

@@ -119,7 +119,9 @@ class Retailer:
         self._tilt = np.zeros((records.INFERENCES, catalog.categories), np.float32)
         self._guessed_day = np.full(2, -1, np.int64)  # when the guesses were trained, and when last applied
         self._today: Today | None = None
-        self._stock: NDArray[np.bool_] | None = None  # with which ``_today`` was worked out; compared by identity
+        self._stock: NDArray[np.bool_] | None = (
+            None  # with which ``_today`` was worked out; compared by identity
+        )
         self._spent = np.array([NEVER, 0])  # the last day with a budget, and what of it is spent
         self._everybody = np.arange(n, dtype=np.int32)
 
@@ -173,6 +175,7 @@ class Retailer:
         *,
         in_stock: NDArray[np.bool_] | None = None,
         channels: int | None = None,
+        most: int | None = None,
         cutoff: int | None = None,
         send: bool = True,
     ) -> Decisions:
@@ -185,6 +188,7 @@ class Retailer:
         hour : hour of day in her own time zone, one or (n,)
         in_stock : (P,) True where a product is on hand; when left out nothing is known to be sold out
         channels : bits of the channels that may be used; the policy's own when left out
+        most : at most so many messages to each; as many as the policy's schedule has when left out
         cutoff : of the budget as it was recorded with her decision, to replay one customer alone
         send : False looks only: nothing is reserved, sent or waited for; the ledger still tells of the look
 
@@ -197,6 +201,7 @@ class Retailer:
         self.cutoff = contact_rules.NO_CUTOFF
         self.ruled_out[:] = 0
         slots = policies.slots(self.policy, day)
+        slots = slots if most is None else min(slots, most)
         if not slots or not len(who):
             return decisions_of.silence()
         today = self.today(day, in_stock)

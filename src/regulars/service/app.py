@@ -1,0 +1,698 @@
+"""The live engine over HTTP: every route with its role, its types and what it does.
+
+:data:`ROUTES` is the whole surface: the app, the OpenAPI page and the tests of who may do what are made from it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import datetime
+import json
+import logging
+import time
+import zlib
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import msgspec
+import numpy as np
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from starlette.applications import Starlette
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import Route as StarletteRoute
+
+from regulars.errors import RegularsError, SettingError
+from regulars.ledger import verify
+from regulars.retail.catalog import Option
+from regulars.retail.decision import Reason
+from regulars.service import intake, naming, openapi, segment, wire
+from regulars.service.clock import zone_of
+from regulars.service.engine import Engine
+from regulars.service.events import Did, Event
+from regulars.service.keys import Keys, Principal, Role
+from regulars.service.naming import ANONYMOUS, USER, Name
+from regulars.service.problems import Denied, Refused, problem
+from regulars.service.shop import Ask, Shop, Stored
+from regulars.service.store import Transaction
+from regulars.terms import Action, Channel, Purpose, Reaction, Scope, Verdict
+
+#: Largest body of a request that is no delivery of events.
+BODY_BYTES = 1024 * 1024
+#: Channels as clients call them.
+CHANNELS = {
+    "email": Channel.EMAIL, "app": Channel.APP, "web": Channel.APP, "sms": Channel.SMS, "mail": Channel.MAIL,
+    "store": Channel.STORE, "kiosk": Channel.STORE, "call": Channel.STORE,
+}  # fmt: skip
+_ACTION: dict[int, Any] = {Action.OFFER: "offer", Action.OPTION: "option", Action.SILENCE: "silence"}
+#: Silences in which a sign on the shelf may be shown all the same: it needs no permission and no data.
+_UNKNOWN_TO_US = (Reason.NO_PERMISSION, Reason.NOT_REACHABLE)
+_LOG = logging.getLogger("regulars.service")
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One request, opened."""
+
+    request: Request
+    who: Principal
+    shop: Shop
+    body: Any
+    received_ms: int
+    gpc: bool
+
+
+Handler = Callable[["Service", Asked], Awaitable[Any]]
+
+
+@dataclass(frozen=True)
+class Route:
+    """One thing that the service does.
+
+    Attributes
+    ----------
+    role : who may; None is open to everybody
+    takes, gives : types of the bodies
+    status : of success
+    key_in_body : the field of the body that may hold the key
+    once : honours Idempotency-Key
+    most : largest body in bytes
+    """
+
+    method: str
+    path: str
+    role: Role | None
+    does: Handler | None
+    about: str
+    takes: Any = None
+    gives: Any = None
+    status: int = 200
+    key_in_body: str = ""
+    once: bool = False
+    most: int = BODY_BYTES
+
+
+# ---- events in -------------------------------------------------------------------------------------------------
+
+
+async def _tracked(service: Service, asked: Asked) -> wire.Done:
+    told = dict(asked.body)
+    told["type"] = asked.request.url.path.rpartition("/")[2]
+    return await _deliver(service, asked, [segment.event_of(told, asked.received_ms)])
+
+
+async def _batch(service: Service, asked: Asked) -> wire.Done:
+    body = asked.body
+    return await _deliver(service, asked, _each(body, asked.received_ms, _with_context(body)))
+
+
+def _with_context(body: Mapping[str, Any]) -> Callable[[Mapping[str, Any], int, Any], Event]:
+    common = body.get("context")
+
+    def parse(item: Mapping[str, Any], received_ms: int, sent_at: Any) -> Event:
+        if isinstance(common, Mapping) and common:
+            own = item.get("context")
+            item = {**item, "context": {**common, **(own if isinstance(own, Mapping) else {})}}
+        return segment.event_of(item, received_ms, sent_at)
+
+    return parse
+
+
+async def _posthog(service: Service, asked: Asked) -> wire.Done:
+    return await _deliver(service, asked, _each(asked.body, asked.received_ms, segment.posthog_event))
+
+
+async def _posthog_one(service: Service, asked: Asked) -> wire.Done:
+    sent_at = asked.body.get("sent_at")
+    return await _deliver(service, asked, [segment.posthog_event(asked.body, asked.received_ms, sent_at)])
+
+
+def _each(body: Mapping[str, Any], received_ms: int, parse: segment.Parse) -> list[Event]:
+    items = body.get("batch")
+    if not isinstance(items, list) or not items:
+        raise Refused("batch", items, "Send a list of events")
+    if len(items) > segment.BATCH_EVENTS:
+        raise Refused("batch", f"{len(items)} events", f"Send at most {segment.BATCH_EVENTS} at once")
+    sent_at = body.get("sentAt") or body.get("sent_at")
+    events = []
+    for k, item in enumerate(items):
+        if not isinstance(item, Mapping):
+            raise Refused(f"batch[{k}]", item, "Send an object")
+        try:
+            events.append(parse(item, received_ms, sent_at))
+        except Refused as error:
+            raise Refused(f"batch[{k}].{error.field}", error.value, error.mend) from None
+    return events
+
+
+async def _deliver(service: Service, asked: Asked, events: list[Event]) -> wire.Done:
+    if asked.gpc:
+        for event in events:
+            event.gpc = True
+    await asyncio.wrap_future(service.engine.take_in(asked.shop, asked.who.source, events))
+    service.events.inc(len(events))
+    return wire.Done()
+
+
+# ---- decisions ---------------------------------------------------------------------------------------------------
+
+
+async def _decide(service: Service, asked: Asked) -> wire.Decision:
+    body: wire.DecisionRequest = asked.body
+    names = _names(body.user_id, body.anonymous_id)
+    if body.timezone:
+        _checked_zone(body.timezone)
+    at_ms = asked.received_ms if body.moment is None else segment.moment(body.moment, "moment")
+    channel = None if body.channel is None else CHANNELS[body.channel]
+    ask = Ask(-1, channel, at_ms, body.timezone or "", names)
+    answer = (await asyncio.wrap_future(service.engine.decide(asked.shop, [ask])))[0]
+    service.decisions.labels(_ACTION[answer.stored.action]).inc()
+    return decision_of(asked.shop, answer.id, answer.stored, answer.for_everybody)
+
+
+def _checked_zone(name: str) -> None:
+    try:
+        zone_of(name)
+    except SettingError as error:
+        raise Refused("timezone", name, "Send an IANA name such as Europe/Berlin") from error
+
+
+def _names(user: str | None, anonymous: str | None) -> tuple[Name, ...]:
+    names = [Name(USER, user or ""), Name(ANONYMOUS, anonymous or "")]
+    kept = tuple(name for name in names if naming.legal(name.value))
+    if not kept:
+        raise Refused("userId", user or anonymous, "Send the userId or anonymousId of one person")
+    return kept
+
+
+def decision_of(shop: Shop, name: str, stored: Stored, everybody: int = -1) -> wire.Decision:
+    """A stored decision as it goes over the wire."""
+    return wire.Decision(
+        id=name,
+        action=_ACTION[stored.action],
+        reason=Reason(stored.reason).name.lower(),
+        to_her=stored.to_her,
+        to_manager=stored.to_manager,
+        policy=stored.policy,
+        policy_version=stored.version,
+        propensity=stored.propensity,
+        channel=Channel(stored.channel).name.lower() if stored.channel >= 0 else None,
+        offer=_offer(shop, stored.offer, stored.category, stored.saving, stored.last_day),
+        option=Option(stored.option).name.lower() if stored.action == Action.OPTION else None,
+        predicted={v.name.lower(): round(p, 4) for v, p in zip(Verdict, stored.predicted, strict=False)},
+        used=_scopes(stored.used),
+        opened=_scopes(stored.opened),
+        for_everybody=_standing(shop, everybody),
+    )
+
+
+def _offer(shop: Shop, offer: int, category: int, saving: float, last_day: int) -> wire.Offer | None:
+    if offer < 0:
+        return None
+    name = shop.assortment.catalog.names[category] if category >= 0 else ""
+    return wire.Offer(offer, name, round(saving, 4), shop.calendar.date(last_day).isoformat())
+
+
+def _standing(shop: Shop, offer: int) -> wire.Offer | None:
+    if offer < 0:
+        return None
+    offers = shop.assortment.catalog.offers
+    return _offer(
+        shop, offer, int(offers.category[offer]), float(offers.saving[offer]), int(offers.last_day[offer])
+    )
+
+
+def _scopes(bits: int) -> list[str]:
+    return [scope.name.lower() for scope in Scope if bits >> scope & 1]
+
+
+async def _explained(service: Service, asked: Asked) -> wire.Explained:
+    name = asked.request.path_params["id"]
+
+    def work_on(work: Transaction) -> wire.Explained:
+        row, stored, seats = _found(asked.shop, work, name)
+        candidates = asked.shop.candidates(work, row, stored, seats)
+        reactions = [each.name.lower() for each in Reaction if stored.reactions >> each & 1]
+        at = datetime.datetime.fromtimestamp(stored.at_ms / 1000, datetime.UTC).isoformat()
+        return wire.Explained(
+            decision_of(asked.shop, name, stored),
+            row.customer,
+            at,
+            [wire.Candidate(c.name, c.saving, c.said, c.reason.name.lower(), c.words) for c in candidates],
+            reactions,
+        )
+
+    return await _in_transaction(service, asked, work_on)
+
+
+async def _replayed(service: Service, asked: Asked) -> wire.Replayed:
+    name = asked.request.path_params["id"]
+
+    def work_on(work: Transaction) -> wire.Replayed:
+        differs = asked.shop.replayed(work, name)
+        if differs is None:
+            raise Denied(404, "no_such_decision", f"There is no decision {name[:40]!r}, or she was erased.")
+        return wire.Replayed(name, not differs, differs)
+
+    return await _in_transaction(service, asked, work_on)
+
+
+def _found(shop: Shop, work: Transaction, name: str) -> Any:
+    found = shop.looked_up(work, name)
+    if found is None:
+        raise Denied(404, "no_such_decision", f"There is no decision {name[:40]!r}, or she was erased.")
+    return found
+
+
+async def _reacted(service: Service, asked: Asked) -> wire.Done:
+    name, body = asked.request.path_params["id"], asked.body
+    bits = sum(1 << Reaction[each.upper()] for each in set(body.reactions))
+    reason = 255 if body.reason is None else int(Verdict[body.reason.upper()])
+
+    def work_on(work: Transaction) -> wire.Done:
+        _, _, seats = _found(asked.shop, work, name)
+        today = asked.shop.calendar.day(asked.received_ms)
+        asked.shop.open_day(work, today)
+        if asked.shop.reacted(work, seats, today, [(name, bits, reason)]):
+            raise Denied(409, "nothing_was_sent", "This decision was silence: there is nothing to react to.")
+        asked.shop.keep(work, seats)
+        return wire.Done()
+
+    return await _in_transaction(service, asked, work_on)
+
+
+# ---- customers ---------------------------------------------------------------------------------------------------------
+
+
+async def _consented(service: Service, asked: Asked) -> wire.Done:
+    body: wire.ConsentRequest = asked.body
+    names = _names(body.user_id, body.anonymous_id)
+    for word in body.grants:
+        if not intake.grants_of(word):
+            raise Refused(
+                f"grants.{word[:40]}", body.grants[word], "Name a scope, a scope.purpose or contact.channel"
+            )
+    event = Event(
+        Did.ALLOWED, asked.received_ms, name="consent", user=_of(names, USER), anonymous=_of(names, ANONYMOUS),
+        grants=body.grants, gpc=asked.gpc,
+    )  # fmt: skip
+
+    def work_on(work: Transaction) -> wire.Done:
+        intake.apply(work, asked.shop, [(event, asked.who.source)], asked.received_ms)
+        return wire.Done()
+
+    return await _in_transaction(service, asked, work_on)
+
+
+def _of(names: tuple[Name, ...], kind: str) -> str:
+    return next((name.value for name in names if name.kind == kind), "")
+
+
+def _customer(work: Transaction, shop: Shop, user: str) -> int:
+    digest = naming.digest(shop.secret, Name(USER, user))
+    found = work.aliases(shop.number, [digest]).get(digest)
+    if found is None:
+        raise Denied(404, "no_such_customer", "There is no customer of that name.")
+    return work.merged_into(shop.number, [found]).get(found, found)
+
+
+async def _account(service: Service, asked: Asked) -> wire.Account:
+    def work_on(work: Transaction) -> wire.Account:
+        shop = asked.shop
+        number = _customer(work, shop, asked.request.path_params["user"])
+        seats = shop.seat(work, [number])
+        entries = shop.ledger_of(work, number)
+        profile = shop.profile(seats, number)
+        record = {
+            name: getattr(seats.record, name)[0].tolist()
+            for name in seats.record._fields
+            if name != "customer"
+        }
+        names = shop.assortment.catalog.names
+        record["categories"] = [names[c] for c in np.flatnonzero(seats.record.bought[0])]
+        return wire.Account(
+            customer=number,
+            consent={
+                scope.name.lower(): [p.name.lower() for p in Purpose if seats.consent.bits[0, scope] >> p & 1]
+                for scope in Scope
+            },
+            channels=[c.name.lower() for c in Channel if seats.record.optin[0] >> c & 1],
+            profile=msgspec.to_builtins(profile),
+            record=record,
+            events=[
+                msgspec.to_builtins(msgspec.msgpack.decode(body, type=Event))
+                for _, body in shop.events_of(work, seats, number)
+            ],
+            decisions=[
+                decision_of(shop, row.id, shop.opened(seats, row)) for row in work.of_customer(shop.number, number)
+            ],
+            ledger=[
+                wire.LedgerEntry(
+                    e.number, e.day, e.kind.name.lower(), list(e.scopes), list(e.purposes), list(e.covert),
+                    e.context, e.cents, e.chain,
+                )
+                for e in entries
+            ],
+            broken_at=verify(entries),
+        )  # fmt: skip
+
+    return await _in_transaction(service, asked, work_on)
+
+
+async def _erased(service: Service, asked: Asked) -> wire.Done:
+    def work_on(work: Transaction) -> list[int]:
+        shop = asked.shop
+        number = _customer(work, shop, asked.request.path_params["user"])
+        everybody = [number, *work.merged_from(shop.number, number)]
+        work.erase(shop.number, everybody, shop.calendar.day(asked.received_ms))
+        return everybody
+
+    await _in_transaction(service, asked, work_on)
+    await asyncio.to_thread(service.engine.store.tidy)
+    return wire.Done()
+
+
+async def _apart(service: Service, asked: Asked) -> wire.Done:
+    def work_on(work: Transaction) -> wire.Done:
+        shop = asked.shop
+        digest = naming.digest(shop.secret, Name(ANONYMOUS, asked.request.path_params["anonymous"]))
+        found = work.aliases(shop.number, [digest]).get(digest)
+        if found is None or not intake.unmerge(work, shop, found):
+            raise Denied(
+                404, "no_such_merge", "That device was never merged into somebody, or it was undone."
+            )
+        return wire.Done()
+
+    return await _in_transaction(service, asked, work_on)
+
+
+async def _stocked(service: Service, asked: Asked) -> wire.Done:
+    body: wire.StockRequest = asked.body
+    shop = asked.shop
+    for k, line in enumerate(body.products):
+        if line.sku not in shop.product_of:
+            raise Refused(f"products[{k}].sku", line.sku, "Send the sku of a product of the catalog")
+
+    def work_on(work: Transaction) -> wire.Done:
+        units = {shop.product_of[p.sku]: p.on_hand for p in body.products if p.on_hand is not None}
+        hidden = {shop.product_of[p.sku]: p.hidden for p in body.products if p.hidden is not None}
+        shop.set_stock(work, units, hidden)
+        return wire.Done()
+
+    return await _in_transaction(service, asked, work_on)
+
+
+T = TypeVar("T")
+
+
+async def _in_transaction(service: Service, asked: Asked, work_on: Callable[[Transaction], T]) -> T:
+    return await asyncio.wrap_future(service.engine.call(asked.shop, work_on))
+
+
+def _source(path: str, does: Handler, about: str, takes: Any, key: str = "writeKey") -> Route:
+    """A route by which a source delivers events."""
+    return Route(
+        "POST", path, Role.WRITE, does, about, takes, wire.Done, key_in_body=key, most=segment.RUDDER_BYTES
+    )
+
+
+#: Everything that the service does.
+ROUTES: tuple[Route, ...] = (
+    *(_source(f"/v1/{kind}", _tracked, f"One {kind} call of the tracking API", wire.Tracked) for kind in segment.TYPES),
+    _source("/v1/batch", _batch, "Up to 2,500 calls at once", wire.Batch),
+    _source("/v1/import", _batch, "The same, of past days", wire.Batch),
+    _source("/beacon/v1/batch", _batch, "The same, from a browser that is closing", wire.Batch),
+    _source("/batch/", _posthog, "PostHog's batches", wire.PosthogBatch, "api_key"),
+    _source("/capture/", _posthog_one, "One event of PostHog", dict[str, Any], "api_key"),
+    Route("POST", "/v1/decisions", Role.SERVE, _decide, "What is said to her now: an offer, an option or silence",
+          wire.DecisionRequest, wire.Decision, once=True),
+    Route("GET", "/v1/decisions/{id}", Role.STAFF, _explained, "Why this, why not those", None, wire.Explained),
+    Route("POST", "/v1/decisions/{id}/replay", Role.STAFF, _replayed, "Make it again, and compare", None, wire.Replayed),
+    Route("POST", "/v1/decisions/{id}/reactions", Role.SERVE, _reacted, "What she did about it",
+          wire.ReactionRequest, wire.Done, once=True),
+    Route("POST", "/v1/consent", Role.SERVE, _consented, "What she allows or takes back; the next decision obeys",
+          wire.ConsentRequest, wire.Done, once=True),
+    Route("GET", "/v1/customers/{user}", Role.STAFF, _account, "All that is stored about her", None, wire.Account),
+    Route("DELETE", "/v1/customers/{user}", Role.ADMIN, _erased, "Erase her from every table and log", None, wire.Done),
+    Route("POST", "/v1/devices/{anonymous}/apart", Role.STAFF, _apart, "Undo a merge", None, wire.Done),
+    Route("PUT", "/v1/stock", Role.STAFF, _stocked, "What is on hand, and what is hidden", wire.StockRequest, wire.Done),
+    Route("GET", "/healthz", None, None, "Whether the service and its store are well", None, wire.Done),
+    Route("GET", "/metrics", None, None, "Counts and times, for Prometheus"),
+    Route("GET", "/openapi.json", None, None, "This page, for programs"),
+    Route("GET", "/.well-known/gpc.json", None, None, "Sec-GPC is honoured"),
+)  # fmt: skip
+
+
+class Service:
+    """The app around an engine.
+
+    Parameters
+    ----------
+    engine : of a store with its retailers
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self.keys = Keys(engine.store)
+        self.registry = CollectorRegistry()
+        self.requests = Counter(
+            "regulars_requests", "Requests", ["method", "route", "status"], registry=self.registry
+        )
+        self.seconds = Histogram("regulars_seconds", "Time of a request", ["route"], registry=self.registry)
+        self.events = Counter("regulars_events", "Events written down", registry=self.registry)
+        self.decisions = Counter("regulars_decisions", "Decisions", ["action"], registry=self.registry)
+        self.page = openapi.page(ROUTES)
+        self.app = Starlette(
+            routes=[self._mounted(route) for route in ROUTES],
+            exception_handlers={404: _nowhere, 405: _no_method},
+        )
+
+    def _mounted(self, route: Route) -> StarletteRoute:
+        async def serve(request: Request) -> Response:
+            began = time.perf_counter()
+            response = await self._answer(route, request)
+            took = time.perf_counter() - began
+            self.requests.labels(route.method, route.path, str(response.status_code)).inc()
+            self.seconds.labels(route.path).observe(took)
+            if _LOG.isEnabledFor(logging.INFO):
+                # The route, never the path: paths may hold names.
+                _LOG.info(
+                    json.dumps(
+                        {
+                            "method": route.method,
+                            "route": route.path,
+                            "status": response.status_code,
+                            "ms": round(took * 1e3, 2),
+                        }
+                    )
+                )
+            return response
+
+        return StarletteRoute(route.path, serve, methods=[route.method])
+
+    async def _answer(self, route: Route, request: Request) -> Response:
+        try:
+            if route.does is None:
+                return await self._plain(route)
+            raw = await _body(request, route.most)
+            told = _decoded(route, raw)
+            who = self._who(request, told, route)
+            if who is None:
+                raise Denied(401, "no_key", "Send a key: Authorization: Bearer KEY, or Basic with the key as user.",
+                             {"WWW-Authenticate": 'Basic realm="regulars", Bearer'})  # fmt: skip
+            if route.role is None or not who.may(route.role):
+                raise Denied(
+                    403, "wrong_key", f"This needs a key of the role {route.role}; yours is {who.role}."
+                )
+            body = told if route.takes is None or told is None else _typed(route, told)
+            asked = Asked(
+                request,
+                who,
+                self.engine.shops[who.retailer],
+                body,
+                self.engine.now(),
+                request.headers.get("sec-gpc") == "1",
+            )
+            if route.once and (key := request.headers.get("idempotency-key")):
+                return await self._once(route, asked, key, raw)
+            return _said(await route.does(self, asked), route.status)
+        except Refused as error:
+            return problem(400, "invalid", str(error), errors=[{"field": error.field, "mend": error.mend}])
+        except Denied as error:
+            return problem(error.status, error.code, str(error), headers=error.headers)
+        except ClientDisconnect:
+            return problem(400, "gone", "The client left before it had sent everything.")
+        except RegularsError as error:
+            _LOG.error(json.dumps({"route": route.path, "error": type(error).__name__}))
+            return problem(
+                503,
+                "store",
+                "The store could not do it; nothing was written. Try again.",
+                headers={"Retry-After": "1"},
+            )
+        except Exception as error:
+            _LOG.exception(json.dumps({"route": route.path, "error": type(error).__name__}))
+            return problem(
+                500, "internal", "Something went wrong here; nothing was written. It is in the log."
+            )
+
+    def _who(self, request: Request, told: Any, route: Route) -> Principal | None:
+        for key in _keys_in(request, told, route):
+            who = self.keys.who(key)
+            if who is not None:
+                return who
+        return None
+
+    async def _plain(self, route: Route) -> Response:
+        if route.path == "/healthz":
+
+            def well() -> None:
+                with self.engine.store.transaction() as work:
+                    work.ask("SELECT 1")
+
+            await asyncio.to_thread(well)
+            return _said(wire.Done(), 200)
+        if route.path == "/metrics":
+            return Response(generate_latest(self.registry), media_type="text/plain; version=0.0.4")
+        if route.path == "/openapi.json":
+            return Response(self.page, media_type="application/json")
+        return Response(b'{"gpc":true,"lastUpdate":"2026-11-22"}', media_type="application/json")
+
+    async def _once(self, route: Route, asked: Asked, key: str, raw: bytes) -> Response:
+        """The same key has one effect and one answer; the claim is written before the work."""
+        if not 1 <= len(key) <= 255:
+            raise Denied(400, "idempotency_key", "Send an Idempotency-Key of 1 to 255 characters.")
+        shop, secret = asked.shop, asked.shop.secret
+        digest = naming.digest(secret, Name(f"once {asked.who.source}", key))
+        what = naming.digest(
+            secret, Name("request", f"{asked.request.method} {asked.request.url.path} {raw.hex()}")
+        )
+        day = shop.calendar.day(asked.received_ms)
+        taken = await asyncio.wrap_future(
+            self.engine.call(shop, lambda work: work.claim(shop.number, digest, what, day), drained=False)
+        )
+        if taken is not None:
+            request, status, body = taken
+            if request != what:
+                raise Denied(
+                    422,
+                    "idempotency_mismatch",
+                    "This Idempotency-Key came before with another request. Send a new one.",
+                )
+            if status == 0:
+                words = "The first request with this key is being done. Try again in a moment."
+                raise Denied(409, "idempotency_in_flight", words, {"Retry-After": "1"})
+            return Response(body, status, media_type="application/json")
+        assert route.does is not None  # noqa: S101 - only routes that do something are once
+        try:
+            response = _said(await route.does(self, asked), route.status)
+        except BaseException:
+            await asyncio.wrap_future(
+                self.engine.call(shop, lambda work: work.release(shop.number, digest), drained=False)
+            )
+            raise
+        await asyncio.wrap_future(
+            self.engine.call(
+                shop,
+                lambda work: work.answer(shop.number, digest, response.status_code, bytes(response.body)),
+                drained=False,
+            )
+        )
+        return response
+
+
+def _keys_in(request: Request, told: Any, route: Route) -> list[str]:
+    found = []
+    scheme, _, value = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() == "bearer":
+        found.append(value.strip())
+    elif scheme.lower() == "basic":
+        try:
+            found.append(base64.b64decode(value, validate=True).decode("utf-8", "replace").partition(":")[0])
+        except (binascii.Error, ValueError):
+            pass
+    if route.key_in_body and isinstance(told, Mapping):
+        for name in (route.key_in_body, "writeKey", "api_key"):
+            if isinstance(told.get(name), str):
+                found.append(told[name])
+        properties = told.get("properties")
+        if isinstance(properties, Mapping) and isinstance(properties.get("token"), str):
+            found.append(properties["token"])
+    return found
+
+
+async def _body(request: Request, most: int) -> bytes:
+    chunks, size = [], 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size > most:
+            raise Denied(413, "too_large", f"The body is larger than {most} bytes. Send less at once.")
+        chunks.append(chunk)
+    body = b"".join(chunks)
+    packed = request.headers.get("content-encoding", "").lower() or (
+        "gzip" if "gzip" in request.query_params.get("compression", "") else ""
+    )
+    if packed in ("", "identity"):
+        return body
+    if packed != "gzip":
+        raise Denied(
+            415, "encoding", f"Content-Encoding {packed[:20]!r} is not understood. Send gzip, or none."
+        )
+    unpack = zlib.decompressobj(31)
+    try:
+        body = unpack.decompress(body, most + 1)
+    except zlib.error:
+        raise Refused("body", "bytes that are no gzip", "Send gzip, or leave Content-Encoding out") from None
+    if len(body) > most or unpack.unconsumed_tail:
+        raise Denied(413, "too_large", f"The body is larger than {most} bytes unpacked. Send less at once.")
+    if not unpack.eof:
+        raise Refused("body", "gzip that was cut off", "Send all of it")
+    return body
+
+
+def _decoded(route: Route, raw: bytes) -> Any:
+    if route.takes is None:
+        return None
+    try:
+        return msgspec.json.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        try:
+            # Some clients write what JSON has no word for, such as NaN; fields say later what is wrong with it.
+            return json.loads(raw)
+        except (ValueError, RecursionError):
+            raise Refused("body", raw[:40].decode("utf-8", "replace"), "Send one JSON object") from None
+
+
+def _typed(route: Route, told: Any) -> Any:
+    if not isinstance(told, dict):
+        raise Refused("body", told, "Send one JSON object")
+    if route.key_in_body:
+        return told  # the tracking API lets clients send more than it names; fields are read one by one
+    try:
+        return msgspec.convert(told, route.takes)
+    except msgspec.ValidationError as error:
+        words = str(error)
+        place = words.rpartition("`$")[2].strip("`.") if "`$" in words else ""
+        raise Refused(place or "body", _at(told, place), words.partition(" - at")[0]) from None
+
+
+def _at(told: Any, place: str) -> Any:
+    for part in place.split("."):
+        told = told.get(part) if isinstance(told, Mapping) else None
+    return told
+
+
+def _said(body: Any, status: int) -> Response:
+    return Response(msgspec.json.encode(body), status, media_type="application/json")
+
+
+async def _nowhere(request: Request, error: Exception) -> Response:
+    return problem(404, "nowhere", "There is no such path. GET /openapi.json lists them all.")
+
+
+async def _no_method(request: Request, error: Exception) -> Response:
+    headers = dict(getattr(error, "headers", None) or {})
+    return problem(405, "method", f"This path does not take {request.method}.", headers=headers)

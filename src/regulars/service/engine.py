@@ -1,0 +1,164 @@
+"""The one who works on the store: what many ask at once is done in one transaction, in the order in which they asked."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from regulars.errors import RegularsError
+from regulars.service import intake
+from regulars.service.assortment import load
+from regulars.service.clock import Now, now_ms
+from regulars.service.events import Event
+from regulars.service.shop import Answer, Ask, Shop
+from regulars.service.store import Store, Transaction
+
+T = TypeVar("T")
+#: Jobs that are done in one transaction at most.
+MOST = 256
+
+
+@dataclass
+class _Job:
+    """Something to do in a transaction, and who waits for it."""
+
+    kind: str  #: "in", "decide" or "call"
+    shop: Shop
+    given: Any
+    source: str = ""
+    done: Future[Any] = field(default_factory=Future)
+
+
+class Engine:
+    """Every retailer of a store, live.
+
+    Parameters
+    ----------
+    store : where everything is kept
+    now : milliseconds since 1970; the system's clock, or a test's
+
+    Attributes
+    ----------
+    shops : retailers by number
+    """
+
+    def __init__(self, store: Store, now: Now = now_ms) -> None:
+        self.store, self.now = store, now
+        self.shops: dict[int, Shop] = {}
+        with store.transaction() as work:
+            for number, _ in work.tenants():
+                self.shops[number] = Shop(work.tenant(number), load(work.catalog(number)))
+        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._waits: set[int] = set(self.shops)  # retailers whose inbox may hold something
+        self._worker = threading.Thread(target=self._run, name="regulars-engine", daemon=True)
+        self._worker.start()
+
+    # ---- asking -------------------------------------------------------------------------------------------
+
+    def take_in(self, shop: Shop, source: str, events: Sequence[Event]) -> Future[None]:
+        """Write events down; done once they are durable. They are applied before the next decision."""
+        return self._put(_Job("in", shop, list(events), source))
+
+    def decide(self, shop: Shop, asks: Sequence[Ask]) -> Future[list[Answer]]:
+        """Decide about these; done once decisions, caps and ledger are durable."""
+        return self._put(_Job("decide", shop, list(asks)))
+
+    def call(self, shop: Shop, work_on: Callable[[Transaction], T], *, drained: bool = True) -> Future[T]:
+        """Do something in a transaction of its own, after everything that was written down is applied."""
+        return self._put(_Job("call", shop, (work_on, drained)))
+
+    def _put(self, job: _Job) -> Future[Any]:
+        if not self._worker.is_alive():
+            raise RegularsError("the engine was stopped; start the service again")
+        self._jobs.put(job)
+        return job.done
+
+    def close(self) -> None:
+        """Finish what was asked, then stop."""
+        self._jobs.put(None)
+        self._worker.join(30)
+        self.store.close()
+
+    # ---- doing ----------------------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        while True:
+            try:
+                job = self._jobs.get(timeout=0.05)
+            except queue.Empty:
+                self._idle()
+                continue
+            jobs, stop = [], job is None
+            while job is not None:
+                jobs.append(job)
+                if len(jobs) == MOST:
+                    break
+                try:
+                    job = self._jobs.get_nowait()
+                except queue.Empty:
+                    break
+                stop = job is None
+            for batch in _batches(jobs):
+                self._do(batch)
+            if stop:
+                self._idle()
+                return
+
+    def _idle(self) -> None:
+        for number in list(self._waits):
+            shop = self.shops[number]
+            try:
+                with self.store.transaction() as work:
+                    intake.drain(work, shop)
+            except Exception:
+                shop.forget()
+                continue
+            self._waits.discard(number)
+
+    def _do(self, batch: list[_Job]) -> None:
+        shop = batch[0].shop
+        answers: list[Any] = []
+        try:
+            with self.store.transaction() as work:
+                if batch[0].kind == "in":
+                    for job in batch:
+                        intake.put_in(work, shop, job.source, self.now(), job.given)
+                        answers.append(None)
+                elif batch[0].kind == "decide":
+                    intake.drain(work, shop)
+                    every = shop.decide(work, [ask for job in batch for ask in job.given])
+                    at = 0
+                    for job in batch:
+                        answers.append(every[at : at + len(job.given)])
+                        at += len(job.given)
+                else:
+                    work_on, drained = batch[0].given
+                    if drained:
+                        intake.drain(work, shop)
+                    answers.append(work_on(work))
+        except Exception as error:
+            # What was learned or counted in memory belongs to a transaction that never was.
+            shop.forget()
+            for job in batch:
+                job.done.set_exception(error)
+            return
+        if batch[0].kind == "in":
+            self._waits.add(shop.number)
+        for job, answer in zip(batch, answers, strict=True):
+            job.done.set_result(answer)
+
+
+def _batches(jobs: list[_Job]) -> list[list[_Job]]:
+    """Jobs that may share a transaction: neighbours of one kind and retailer; a call stands alone."""
+    batches: list[list[_Job]] = []
+    for job in jobs:
+        last = batches[-1][-1] if batches else None
+        if last is not None and last.kind == job.kind != "call" and last.shop is job.shop:
+            batches[-1].append(job)
+        else:
+            batches.append([job])
+    return batches

@@ -1,0 +1,56 @@
+"""What customers do and say, in the engine's own words; every client's protocol is turned into these."""
+
+from __future__ import annotations
+
+import enum
+from typing import Any
+
+import msgspec
+
+
+class Did(enum.StrEnum):
+    """What an event tells."""
+
+    PURCHASED = "purchased"
+    REFUNDED = "refunded"
+    REACTED = "reacted"
+    WISHED = "wished"
+    UNLIKED = "unliked"
+    ALLOWED = "allowed"  #: a change of consent or of opt-ins
+    TOLD = "told"  #: something about herself: address, time zone, demographics
+    NEARLY = "nearly"  #: looked at, or put in the basket and not bought
+    SPOKE = "spoke"  #: a conversation with the service
+    OTHER = "other"  #: kept and shown to her, read by no policy
+
+
+class Line(msgspec.Struct, omit_defaults=True):
+    """One line of a basket."""
+
+    sku: str = ""
+    category: str = ""
+    units: int = 1
+    paid_cents: int = 0  #: the whole line, before coupons
+    coupon_cents: int = 0
+    offer: int = -1
+
+
+class Event(msgspec.Struct, omit_defaults=True):
+    """One thing that a customer did or said."""
+
+    did: Did
+    at_ms: int
+    name: str = ""  #: what the client called it
+    message: str = ""  #: id under which it counts once
+    user: str = ""
+    anonymous: str = ""
+    lines: list[Line] = []
+    order: str = ""
+    decision: str = ""  #: the decision that a reaction is about
+    reactions: list[str] = []
+    reason: str = ""  #: with an unlike: creepy or annoying
+    category: str = ""
+    until_day: int | None = None
+    grants: dict[str, bool] = {}  #: "purchases", "purchases.measure", "contact.email" ...
+    traits: dict[str, Any] = {}
+    gpc: bool = False  #: her browser said: do not pass anything on (Sec-GPC)
+    kept: dict[str, Any] = {}  #: what else the client sent, kept for her to see

@@ -1,0 +1,497 @@
+"""Events into records: each counts once, under whoever she is, and only as far as she allows it to be kept."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+
+import msgspec
+import numpy as np
+
+from regulars.retail import record as records
+from regulars.service import identity, naming
+from regulars.service.events import Did, Event, Line
+from regulars.service.naming import ANONYMOUS, EMAIL, PHONE, USER, Name
+from regulars.service.seal import Seal
+from regulars.service.shop import Seats, Shop
+from regulars.service.store import Transaction
+from regulars.terms import NEVER, Channel, Fate, Purpose, Reaction, Scope, Verdict, empty_lines
+
+#: A message that comes again within so many days counts once.
+WINDOW_DAYS = 30
+#: Messages of so many deliveries are applied at a time.
+DRAIN = 64
+#: How long a wish without an end stands.
+WISH_DAYS = 30
+_INBOX = b"inbox"
+
+#: The scope under which an event is kept for her to see; the others are her orders and are always kept.
+KEPT_UNDER = {
+    Did.PURCHASED: Scope.PURCHASES,
+    Did.REFUNDED: Scope.PURCHASES,
+    Did.WISHED: Scope.STATED,
+    Did.NEARLY: Scope.BROWSING,
+    Did.SPOKE: Scope.SERVICE,
+    Did.OTHER: Scope.BROWSING,
+}
+#: What one word of consent opens when no purpose is named: everything but passing it on.
+USUAL = (Purpose.SERVE, Purpose.PERSONALIZE, Purpose.CONTACT, Purpose.MEASURE)
+#: Words that consent banners use, in the terms of scopes.
+BANNER: dict[str, tuple[str, ...]] = {
+    "marketing": ("contact.contact",),
+    "advertising": ("contact.contact",),
+    "analytics": ("purchases.measure", "browsing.measure"),
+    "performance": ("purchases.measure", "browsing.measure"),
+    "personalization": ("purchases.personalize", "stated.personalize", "browsing.personalize"),
+    "functional": ("purchases.serve", "stated.serve"),
+}
+#: Columns of the record that are worked out from purchases alone.
+FROM_PURCHASES = (
+    "bought", "kept", "lately", "last_nth", "first_day", "last_day", "visits", "last_visit", "pace", "small", "spend_cents",
+)  # fmt: skip
+_CODES = {"age_class": "age", "income_class": "income", "kids": "kids", "household_size": "household_size"}
+_REASONS = {"creepy": int(Verdict.CREEPY), "annoying": int(Verdict.ANNOYING)}
+
+
+@dataclass
+class Taken:
+    """What became of a delivery."""
+
+    applied: int = 0
+    again: int = 0  #: seen before, without any effect
+    nobody: int = 0  #: with no legal identifier
+    withheld: int = 0  #: counted at most, for she does not allow it to be kept
+    unknown: Counter[str] = field(default_factory=Counter)  #: names that nothing is known under
+
+
+def put_in(work: Transaction, shop: Shop, source: str, received_ms: int, events: Sequence[Event]) -> None:
+    """Write a delivery down, to be applied before the next decision."""
+    body = Seal(shop.secret[:16]).close(msgspec.msgpack.encode(list(events)), _INBOX)
+    work.put_in([(shop.number, source, received_ms, 1, body)])
+
+
+def drain(work: Transaction, shop: Shop) -> Taken:
+    """Apply what was written down, oldest first."""
+    taken = Taken()
+    while True:
+        deliveries = work.take_out(shop.number, DRAIN)
+        if not deliveries:
+            return taken
+        if not taken.applied + taken.again + taken.nobody:
+            # One at a time works on a retailer's inbox; who waited finds it emptied.
+            work.tenant(shop.number, change=True)
+            deliveries = work.take_out(shop.number, DRAIN)
+        seal = Seal(shop.secret[:16])
+        # What came yesterday is yesterday's, whenever it is applied: a day is closed with all that came on it.
+        for _, members in groupby(deliveries, key=lambda each: shop.calendar.day(each[2])):
+            came = list(members)
+            told = [
+                (event, source)
+                for _, source, _, body in came
+                for event in msgspec.msgpack.decode(seal.open(body, _INBOX), type=list[Event])
+            ]
+            apply(work, shop, told, came[-1][2], taken)
+        work.applied([seq for seq, *_ in deliveries])
+
+
+def apply(
+    work: Transaction, shop: Shop, told: Sequence[tuple[Event, str]], now_ms: int, taken: Taken | None = None
+) -> Taken:
+    """Take in events, as (event, source), in the order in which they came."""
+    taken = Taken() if taken is None else taken
+    today = shop.calendar.day(now_ms)
+    digests = [
+        naming.digest(shop.secret, Name(f"message {source}", event.message)) if event.message else ""
+        for event, source in told
+    ]
+    new = work.first_seen(shop.number, [digest for digest in digests if digest], today)
+    events: list[Event] = []
+    for (event, _), digest in zip(told, digests, strict=True):
+        if digest and digest not in new:
+            taken.again += 1
+            continue
+        new.discard(digest)
+        events.append(event)
+    who = identity.resolve(work, shop, [_names(event) for event in events])
+    events = [e for e, customer in zip(events, who.customer, strict=True) if customer >= 0]
+    taken.nobody += sum(customer < 0 for customer in who.customer)
+    customers = [customer for customer in who.customer if customer >= 0]
+    if not events:
+        return taken
+    shop.open_day(work, today)
+    seats = shop.seat(work, [*customers, *(each for pair in who.merged for each in pair)])
+    pairs = [
+        (customer, event)
+        for customer, event in zip(customers, events, strict=True)
+        if customer in seats.place
+    ]
+    for one, other in who.merged:
+        merge(work, shop, seats, one, other, now_ms)
+    _no_sharing(shop, seats, pairs, today)
+    stale: set[int] = set()
+    for did, run in groupby(pairs, key=lambda pair: pair[1].did):
+        members = list(run)
+        _keep_events(work, shop, seats, did, members, taken)
+        _APPLY.get(did, _nothing)(work, shop, seats, members, today, taken, stale)
+        taken.applied += len(members)
+    if stale:
+        rebuild(work, shop, seats, stale)
+    shop.keep(work, seats, known=True, consent=True)
+    return taken
+
+
+def _no_sharing(shop: Shop, seats: Seats, pairs: list[tuple[int, Event]], today: int) -> None:
+    """Take back sharing of whoever says so by her browser (Global Privacy Control)."""
+    rows = np.array([seats.place[customer] for customer, event in pairs if event.gpc], np.int64)
+    share = 1 << Purpose.SHARE
+    for row in np.unique(rows).tolist():
+        for scope in np.flatnonzero(seats.consent.bits[row] & share).tolist():
+            shop.retailer.consented(row, scope, share, False, today)
+
+
+def _names(event: Event) -> tuple[Name, ...]:
+    names = [Name(USER, event.user), Name(ANONYMOUS, event.anonymous)]
+    if event.did == Did.TOLD:
+        names += [Name(kind, str(event.traits[kind])) for kind in (EMAIL, PHONE) if event.traits.get(kind)]
+    return tuple(name for name in names if name.value)
+
+
+def _keep_events(
+    work: Transaction, shop: Shop, seats: Seats, did: Did, members: list[tuple[int, Event]], taken: Taken
+) -> None:
+    scope = KEPT_UNDER.get(did)
+    rows = []
+    for customer, event in members:
+        if scope is not None and not seats.consent.bits[seats.place[customer], scope]:
+            taken.withheld += 1
+            continue
+        body = shop.seal_event(seats, customer, msgspec.msgpack.encode(event))
+        rows.append((shop.number, customer, event.at_ms, body))
+    work.add_events(rows)
+
+
+def _nothing(
+    work: Transaction, shop: Shop, seats: Seats, members: list[tuple[int, Event]], today: int, taken: Taken,
+    stale: set[int],
+) -> None:  # fmt: skip
+    """It was kept for her to see, and changes nothing that a decision reads."""
+
+
+def _purchased(
+    work: Transaction, shop: Shop, seats: Seats, members: list[tuple[int, Event]], today: int, taken: Taken,
+    stale: set[int],
+) -> None:  # fmt: skip
+    by_day: dict[int, list[tuple[int, Sequence[Line]]]] = defaultdict(list)
+    for customer, event in members:
+        # A clock that runs ahead is set back to today.
+        day = min(shop.calendar.day(event.at_ms), today)
+        by_day[day].append((customer, event.lines))
+        row = seats.place[customer]
+        if seats.record.last_visit[row] > day:
+            stale.add(customer)
+    for day, baskets in sorted(by_day.items()):
+        taken.unknown.update(shop.purchased(work, seats, day, baskets))
+
+
+def _refunded(
+    work: Transaction, shop: Shop, seats: Seats, members: list[tuple[int, Event]], today: int, taken: Taken,
+    stale: set[int],
+) -> None:  # fmt: skip
+    stale.update(customer for customer, _ in members)
+
+
+def _reacted(
+    work: Transaction, shop: Shop, seats: Seats, members: list[tuple[int, Event]], today: int, taken: Taken,
+    stale: set[int],
+) -> None:  # fmt: skip
+    told = []
+    for _, event in members:
+        bits = 0
+        for name in event.reactions:
+            if name.upper() in Reaction.__members__:
+                bits |= 1 << Reaction[name.upper()]
+            else:
+                taken.unknown[name] += 1
+        told.append((event.decision, bits, _REASONS.get(event.reason, 255)))
+    taken.unknown.update(shop.reacted(work, seats, today, told))
+
+
+def _wished(
+    work: Transaction, shop: Shop, seats: Seats, members: list[tuple[int, Event]], today: int, taken: Taken,
+    stale: set[int],
+) -> None:  # fmt: skip
+    rows = list(_about(shop, seats, members, today + WISH_DAYS, taken))
+    if rows:
+        who, categories, until = (np.array(column) for column in zip(*rows, strict=True))
+        shop.retailer.wished(who, categories, until, today)
+
+
+def _unliked(
+    work: Transaction, shop: Shop, seats: Seats, members: list[tuple[int, Event]], today: int, taken: Taken,
+    stale: set[int],
+) -> None:  # fmt: skip
+    about = [(customer, event) for customer, event in members if event.decision]
+    if about:
+        bits = 1 << Reaction.UNLIKE
+        told = [(event.decision, bits, _REASONS.get(event.reason, 255)) for _, event in about]
+        taken.unknown.update(shop.reacted(work, seats, today, told))
+    plain = [(customer, event) for customer, event in members if not event.decision]
+    rows = list(_about(shop, seats, plain, today + shop.retailer.rules.unlike_days, taken))
+    if rows:
+        who, categories, until = (np.array(column) for column in zip(*rows, strict=True))
+        records.unliked(seats.record, who, categories.astype(np.int32), until.astype(np.int32))
+
+
+def _about(
+    shop: Shop, seats: Seats, members: Iterable[tuple[int, Event]], usual_until: int, taken: Taken
+) -> Iterable[tuple[int, int, int]]:
+    """(row, category, until_day) of events about a category or a product."""
+    for customer, event in members:
+        for line in event.lines or [Line(category=event.category)]:
+            category = shop.category(line)
+            if category < 0:
+                taken.unknown[line.sku or line.category] += 1
+                continue
+            until = usual_until if event.until_day is None else event.until_day
+            yield seats.place[customer], category, until
+
+
+def _allowed(
+    work: Transaction, shop: Shop, seats: Seats, members: list[tuple[int, Event]], today: int, taken: Taken,
+    stale: set[int],
+) -> None:  # fmt: skip
+    for customer, event in members:
+        row = seats.place[customer]
+        for word, yes in event.grants.items():
+            changes = grants_of(word)
+            if not changes:
+                taken.unknown[word] += 1
+            for scope, purposes, channel in changes:
+                if channel is not None:
+                    bit = np.uint8(1 << channel)
+                    now = seats.record.optin[row]
+                    seats.record.optin[row] = now | bit if yes else now & ~bit
+                    if not yes:
+                        continue
+                shop.retailer.consented(row, scope, purposes, yes, today)
+
+
+def grants_of(word: str) -> list[tuple[Scope, int, Channel | None]]:
+    """What a word of consent opens or closes: scope, bits of Purpose, and the channel when it names one.
+
+    Examples
+    --------
+    >>> grants_of("purchases.measure")
+    [(<Scope.PURCHASES: 1>, 8, None)]
+    >>> grants_of("contact.email")
+    [(<Scope.CONTACT: 0>, 4, <Channel.EMAIL: 0>)]
+    >>> grants_of("moonlight")
+    []
+    """
+    plain = word.strip().lower()
+    if plain in BANNER:
+        return [change for each in BANNER[plain] for change in grants_of(each)]
+    first, _, second = plain.partition(".")
+    if first.upper() not in Scope.__members__:
+        return []
+    scope = Scope[first.upper()]
+    if not second:
+        return [(scope, sum(1 << purpose for purpose in USUAL), None)]
+    if second.upper() in Purpose.__members__:
+        return [(scope, 1 << Purpose[second.upper()], None)]
+    if scope == Scope.CONTACT and second.upper() in Channel.__members__:
+        return [(scope, 1 << Purpose.CONTACT, Channel[second.upper()])]
+    return []
+
+
+def _told(
+    work: Transaction, shop: Shop, seats: Seats, members: list[tuple[int, Event]], today: int, taken: Taken,
+    stale: set[int],
+) -> None:  # fmt: skip
+    for customer, event in members:
+        profile = shop.profile(seats, customer)
+        row = seats.place[customer]
+        zone = event.traits.get("timezone")
+        if isinstance(zone, str):
+            profile.zone = zone
+        for kind in (EMAIL, PHONE):
+            value = event.traits.get(kind)
+            if value and naming.legal(value) and (kind, str(value)) not in profile.known_as:
+                profile.known_as.append((kind, str(value)))
+        for trait, column in _CODES.items():
+            code = event.traits.get(trait)
+            if isinstance(code, int) and 0 <= code < 255 and seats.consent.bits[row, Scope.DEMOGRAPHICS]:
+                getattr(seats.record, column)[row] = code
+        for name, value in event.traits.items():
+            if value is None:
+                profile.traits.pop(name, None)
+            else:
+                profile.traits[name] = value
+        shop.keep_profile(work, seats, customer, profile)
+
+
+def _other(
+    work: Transaction, shop: Shop, seats: Seats, members: list[tuple[int, Event]], today: int, taken: Taken,
+    stale: set[int],
+) -> None:  # fmt: skip
+    """Households link their members; nothing of one is mixed with another's."""
+    rows = [
+        (shop.number, naming.digest(shop.secret, Name("household", str(event.kept["household"]))), customer)
+        for customer, event in members
+        if event.name == "group" and event.kept.get("household")
+    ]
+    work.add_new("household", ("retailer", "household", "customer"), "household", rows)
+
+
+_APPLY = {
+    Did.PURCHASED: _purchased,
+    Did.REFUNDED: _refunded,
+    Did.REACTED: _reacted,
+    Did.WISHED: _wished,
+    Did.UNLIKED: _unliked,
+    Did.ALLOWED: _allowed,
+    Did.TOLD: _told,
+    Did.OTHER: _other,
+}
+
+
+def rebuild(work: Transaction, shop: Shop, seats: Seats, customers: Iterable[int]) -> None:
+    """Work out what these customers' purchases say anew, day by day: something came late, or came back."""
+    chosen = sorted(set(customers))
+    baskets: dict[int, list[tuple[int, list[Line]]]] = defaultdict(list)
+    for k, customer in enumerate(chosen):
+        for day, lines in _bought(work, shop, seats, customer):
+            baskets[day].append((k, lines))
+    rows = np.array([seats.place[customer] for customer in chosen])
+    fresh = records.new(np.array(chosen, np.uint32), shop.categories)
+    totals = records.new_totals(shop.categories)
+    bits = seats.consent.bits[rows]
+    for day, members in sorted(baskets.items()):
+        table = empty_lines(max(1, sum(len(each) for _, each in members)))
+        n = 0
+        for k, basket in sorted(members, key=lambda each: each[0]):
+            for line in basket:
+                category = shop.category(line)
+                if category < 0:
+                    continue
+                table.consumer[n], table.category[n], table.units[n] = k, category, line.units
+                table.paid_cents[n], table.coupon_cents[n] = line.paid_cents, line.coupon_cents
+                table.fate[n] = Fate.SERVED
+                n += 1
+        none = np.zeros(len(chosen), np.int64)
+        records.purchased(
+            fresh, totals, bits, day, table, n, -1, True, False, none, np.zeros(len(chosen), np.uint8)
+        )
+    for name in FROM_PURCHASES:
+        getattr(seats.record, name)[rows] = getattr(fresh, name)
+
+
+def _bought(work: Transaction, shop: Shop, seats: Seats, customer: int) -> list[tuple[int, list[Line]]]:
+    """Her baskets as (day, lines), without what she brought back."""
+    told = [
+        msgspec.msgpack.decode(body, type=Event)
+        for who in (customer, *work.merged_from(shop.number, customer))
+        for _, body in shop.events_of(work, seats, who)
+    ]
+    back: dict[str, Counter[str] | None] = {}
+    for event in told:
+        if event.did == Did.REFUNDED:
+            gone = back.setdefault(event.order, Counter())
+            if not event.lines:
+                back[event.order] = None
+            elif gone is not None:
+                gone.update({line.sku or line.category: line.units for line in event.lines})
+    found = []
+    for event in told:
+        if event.did != Did.PURCHASED:
+            continue
+        lines = event.lines
+        if event.order and event.order in back:
+            gone = back[event.order]
+            lines = (
+                []
+                if gone is None
+                else [line for line in (_less(line, gone) for line in lines) if line.units > 0]
+            )
+        if lines:
+            found.append((shop.calendar.day(event.at_ms), lines))
+    return found
+
+
+def _less(line: Line, gone: Counter[str]) -> Line:
+    """A line without the units that came back."""
+    name = line.sku or line.category
+    back = min(gone[name], line.units)
+    gone[name] -= back
+    left = line.units - back
+    share = left / line.units if line.units else 0.0
+    return msgspec.structs.replace(
+        line,
+        units=left,
+        paid_cents=round(line.paid_cents * share),
+        coupon_cents=round(line.coupon_cents * share),
+    )
+
+
+def merge(work: Transaction, shop: Shop, seats: Seats, one: int, other: int, at_ms: int) -> None:
+    """What was known of ``one`` becomes ``other``'s; what either refused stays refused. It can be undone."""
+    if one not in seats.place or other not in seats.place:
+        return
+    a, b = seats.place[one], seats.place[other]
+    before = msgspec.msgpack.encode([shop.consent_bytes(seats, other), seats.contact[b], seats.known[b]])
+    work.add_merge(shop.number, one, other, at_ms, seats.seals[b].close(before, b"merge"))
+    work.change_customers(shop.number, ("into_customer",), [(other, one)])
+    record, consent = seats.record, seats.consent
+    asked = consent.since[a] > NEVER
+    consent.bits[b] = np.where(asked, consent.bits[a] & consent.bits[b], consent.bits[b])
+    consent.epoch[b] += 1
+    if asked[Scope.CONTACT]:
+        record.optin[b] &= record.optin[a]
+    for name in ("sent", "opened", "clicked", "unliked"):
+        getattr(record, name)[b] += getattr(record, name)[a]
+    for name in ("last_contact", "last_ask"):
+        getattr(record, name)[b] = max(getattr(record, name)[a], getattr(record, name)[b])
+    _add_ring(record, a, b)
+    for k in range(record.unlike_category.shape[1]):
+        if record.unlike_category[a, k] >= 0:
+            records.unliked(
+                record, np.array([b]), record.unlike_category[a, k : k + 1].astype(np.int32),
+                record.unlike_until[a, k : k + 1].astype(np.int32),
+            )  # fmt: skip
+    rebuild(work, shop, seats, [other])
+
+
+def _add_ring(record: records.Record, a: int, b: int) -> None:
+    """Contacts of the last days were made to one person, so they count together."""
+    days = record.ring.shape[1]
+    last = max(int(record.ring_day[a]), int(record.ring_day[b]))
+    if last <= NEVER:
+        return
+    joined = np.zeros(days, np.int64)
+    for i in (a, b):
+        until = int(record.ring_day[i])
+        for day in range(max(until, last - days) - days + 1, until + 1):
+            if day > last - days and until > NEVER:
+                joined[day % days] += record.ring[i, day % days]
+    record.ring[b] = np.minimum(joined, 255)
+    record.ring_day[b] = last
+
+
+def unmerge(work: Transaction, shop: Shop, one: int) -> bool:
+    """Undo the last merge of ``one`` into somebody: both stand apart again, with what each of them did.
+
+    What was learned of the two together in between stays with neither; contacts count for both, so that no cap is
+    broken. Returns False when it was never merged.
+    """
+    last = work.last_merge(shop.number, one)
+    if last is None:
+        return False
+    other, at_ms, _ = last
+    work.change_customers(shop.number, ("into_customer",), [(-1, one)])
+    work.undo_merge(shop.number, one, at_ms)
+    seats = shop.seat(work, [one, other])
+    rebuild(work, shop, seats, [each for each in (one, other) if each in seats.place])
+    shop.keep(work, seats, known=True)
+    return True

@@ -1,0 +1,51 @@
+"""Identifiers: which can be somebody's, and how they stand in the store."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from typing import NamedTuple
+
+#: What clients send when they mean nobody. Compared in lower case without blanks.
+NOBODY = frozenset(
+    {
+        "", "0", "-1", "null", "none", "nil", "nan", "undefined", "anonymous", "anon", "guest", "unknown", "user", "id",
+        "true", "false", "n/a", "na", "test", "default", "(not set)", "[object object]", "distinct_id", "distinctid",
+        "not_authenticated", "email", "00000000-0000-0000-0000-000000000000", "{}", "[]", "\x00",
+    }
+)  # fmt: skip
+LONGEST = 256
+
+#: Kinds of identifiers. Those that a person chose or was given are hers; a device may be anybody's.
+USER, ANONYMOUS, EMAIL, PHONE, CARD = "user", "anonymous", "email", "phone", "card"
+HERS = (USER, EMAIL, PHONE, CARD)
+
+
+class Name(NamedTuple):
+    """One identifier."""
+
+    kind: str
+    value: str
+
+
+def legal(value: object) -> bool:
+    """Whether an identifier can be somebody's."""
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        return False
+    text = str(value).strip()
+    plain = text.lower()
+    if plain.strip("\"'") in NOBODY or not any(letter.isalnum() for letter in plain):
+        return False
+    return len(text) <= LONGEST and text.isprintable()
+
+
+def digest(secret: bytes, name: Name) -> str:
+    """The identifier as it stands in the store: nobody without the secret can tell whose it is."""
+    value = name.value.strip()
+    if name.kind == EMAIL:
+        value = value.lower()
+    elif name.kind == PHONE:
+        value = "".join(letter for letter in value if letter.isdigit() or letter == "+")
+    return hmac.new(
+        secret, f"{name.kind}:{value}".encode("utf-8", "surrogatepass"), hashlib.sha256
+    ).hexdigest()[:40]

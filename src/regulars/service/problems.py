@@ -1,0 +1,90 @@
+"""What the service says when it refuses: problems of RFC 9457, with ``code`` and ``message`` for clients that read these."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from starlette.responses import Response
+
+from regulars.errors import RegularsError
+
+
+class Problem(msgspec.Struct, omit_defaults=True):
+    """A problem (RFC 9457)."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+    message: str
+    errors: list[dict[str, Any]] = []
+
+
+class Refused(RegularsError):
+    """A field of a request that cannot be used.
+
+    Parameters
+    ----------
+    field : which, with its place
+    value : what stood there
+    mend : what would be right, a sentence
+
+    Examples
+    --------
+    >>> print(Refused("quantity", "two", "Send a number"))
+    quantity: 'two' cannot be used. Send a number.
+    """
+
+    def __init__(self, field: str, value: object, mend: str) -> None:
+        self.field, self.value, self.mend = field, value, mend
+        super().__init__(f"{field}: {value!r:.80} cannot be used. {mend}.")
+
+
+class Denied(RegularsError):
+    """A request that is refused as a whole.
+
+    Parameters
+    ----------
+    status : of HTTP
+    code : short, for programs
+    detail : a sentence, for people
+    """
+
+    def __init__(self, status: int, code: str, detail: str, headers: dict[str, str] | None = None) -> None:
+        self.status, self.code, self.headers = status, code, headers or {}
+        super().__init__(detail)
+
+
+_TITLES = {
+    400: "The request cannot be understood",
+    401: "A key is needed",
+    403: "This key does not open that",
+    404: "There is nothing here",
+    405: "Not with this method",
+    409: "It is being done already",
+    413: "Too large",
+    415: "Another kind of content is needed",
+    422: "The request does not fit",
+    429: "Too many requests",
+    500: "Something went wrong here",
+    503: "Not now",
+}
+
+
+def problem(
+    status: int, code: str, detail: str, *, headers: dict[str, str] | None = None,
+    errors: list[dict[str, Any]] | None = None,
+) -> Response:  # fmt: skip
+    """A response that says what was wrong and how to mend it."""
+    body = Problem(
+        type=f"urn:regulars:problem:{code}",
+        title=_TITLES.get(status, "It did not work"),
+        status=status,
+        detail=detail,
+        code=code,
+        message=detail,
+        errors=errors or [],
+    )
+    return Response(msgspec.json.encode(body), status, headers=headers, media_type="application/problem+json")

@@ -1,0 +1,355 @@
+"""The Segment tracking API, and what RudderStack and PostHog make of it, turned into our own events.
+
+Sources: Segment's HTTP Tracking API and Ecommerce Spec v2; RudderStack's HTTP API; PostHog's capture API.
+"""
+
+from __future__ import annotations
+
+import datetime
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from regulars.service.events import Did, Event, Line
+from regulars.service.problems import Refused
+from regulars.terms import Reaction
+
+EVENT_BYTES = 32 * 1024
+BATCH_BYTES = 500 * 1024
+BATCH_EVENTS = 2_500
+#: RudderStack lets a request be this large.
+RUDDER_BYTES = 4_000 * 1024
+LONGEST_MESSAGE_ID = 100
+#: What may be sent, on its own or in a batch.
+TYPES = ("identify", "track", "page", "screen", "group", "alias")
+#: Cents are kept as 32-bit whole numbers.
+MOST_CENTS = 2**31 - 1
+MOST_UNITS = 10_000
+
+_NEARLY = {
+    "product viewed", "product added", "product removed", "cart viewed", "checkout started", "product clicked",
+    "product list viewed", "products searched", "checkout step viewed", "checkout step completed",
+    "payment info entered", "cart shared", "product shared",
+}  # fmt: skip
+_SPOKE = {
+    "live chat conversation started", "live chat conversation ended", "live chat message sent",
+    "live chat message received", "service conversation", "support ticket created", "call started", "call ended",
+}  # fmt: skip
+#: What was done about a message, by the names that e-mail and promotion events have.
+_REACTIONS: dict[str, tuple[Reaction, ...]] = {
+    "promotion viewed": (Reaction.OPEN,),
+    "promotion clicked": (Reaction.OPEN, Reaction.CLICK),
+    "email opened": (Reaction.OPEN,),
+    "email link clicked": (Reaction.OPEN, Reaction.CLICK),
+    "email marked as spam": (Reaction.COMPLAIN,),
+    "unsubscribed": (Reaction.UNSUBSCRIBE,),
+    "push notification tapped": (Reaction.OPEN, Reaction.CLICK),
+    "coupon applied": (Reaction.OPEN, Reaction.REDEEM),
+}
+_UNLIKED = {"unliked", "offer unliked", "promotion unliked", "product unliked", "category unliked"}
+_CONSENT = {"segment consent preference updated", "consent preference updated", "consent updated"}
+
+
+def event_of(told: Mapping[str, Any], received_ms: int, sent_at: Any = None) -> Event:
+    """One call of the API as an event.
+
+    Parameters
+    ----------
+    told : as the client sent it, with ``context`` of its batch merged in
+    received_ms : our clock when it came
+    sent_at : the client's clock when it was sent
+
+    Raises
+    ------
+    Refused
+        naming the field, the value and what would be right.
+    """
+    kind = told.get("type")
+    if kind not in TYPES:
+        raise Refused("type", kind, f"Send one of {', '.join(TYPES)}")
+    message = _text(told, "messageId")
+    if len(message) >= LONGEST_MESSAGE_ID:
+        raise Refused("messageId", message[:24] + "...", f"Send fewer than {LONGEST_MESSAGE_ID} characters")
+    context = _map(told, "context")
+    properties = _map(told, "properties")
+    traits = {**_map(context, "traits"), **_map(told, "traits")} if kind in ("identify", "group") else {}
+    at_ms = _when(told, received_ms, sent_at or told.get("sentAt"))
+    who = {"user": _id(told, "userId"), "anonymous": _id(told, "anonymousId")}
+    if not (who["user"] or who["anonymous"]):
+        raise Refused("userId", None, "Send userId or anonymousId")
+    grants = _grants(context)
+    base: dict[str, Any] = {"at_ms": at_ms, "message": message, **who}
+    if kind == "identify":
+        if isinstance(context.get("timezone"), str):
+            traits.setdefault("timezone", context["timezone"])
+        return Event(Did.TOLD, name="identify", traits=_plain(traits, "traits"), grants=grants, **base)
+    if kind == "alias":
+        base["anonymous"] = base["anonymous"] or _id(told, "previousId")
+        return Event(Did.TOLD, name="alias", grants=grants, **base)
+    if kind == "group":
+        return Event(
+            Did.OTHER,
+            name="group",
+            kept={"household": _id(told, "groupId"), **_plain(traits, "traits")},
+            **base,
+        )
+    if kind in ("page", "screen"):
+        return Event(
+            Did.NEARLY, name=f"{kind} {_text(told, 'name')}".strip(), kept=_plain(properties), **base
+        )
+    return _tracked(told, properties, grants, base)
+
+
+def _tracked(
+    told: Mapping[str, Any], properties: dict[str, Any], grants: dict[str, bool], base: dict[str, Any]
+) -> Event:
+    name = _text(told, "event")
+    if not name:
+        raise Refused("event", told.get("event"), "Send the name of what happened, such as Order Completed")
+    plain = name.strip().lower().replace("_", " ")
+    base |= {"name": name}
+    decision = _text(properties, "decision_id") or _text(properties, "promotion_id")
+    if plain in _CONSENT:
+        if not grants:
+            raise Refused(
+                "context.consent.categoryPreferences",
+                None,
+                "Send each preference with true or false, such as contact",
+            )
+        return Event(Did.ALLOWED, grants=grants, **base)
+    if plain == "order completed":
+        return Event(
+            Did.PURCHASED, lines=_lines(properties), order=_id(properties, "order_id"), decision=decision,
+            kept=_rest(properties, "products"), **base,
+        )  # fmt: skip
+    if plain == "order refunded":
+        lines = _lines(properties) if properties.get("products") else []
+        return Event(Did.REFUNDED, lines=lines, order=_id(properties, "order_id"), **base)
+    if plain in ("product added to wishlist", "wished"):
+        return Event(
+            Did.WISHED,
+            lines=[_line(properties, "properties")],
+            until_day=_day(properties, "until_day"),
+            **base,
+        )
+    if plain in _UNLIKED:
+        return Event(
+            Did.UNLIKED, decision=decision, reason=_text(properties, "reason").lower(),
+            lines=[] if decision else [_line(properties, "properties")], until_day=_day(properties, "until_day"), **base,
+        )  # fmt: skip
+    if plain in _REACTIONS and decision:
+        return Event(
+            Did.REACTED, decision=decision, reason=_text(properties, "reason").lower(),
+            reactions=[each.name for each in _REACTIONS[plain]], **base,
+        )  # fmt: skip
+    if plain == "message reacted":
+        reactions = properties.get("reactions")
+        if not isinstance(reactions, list) or not all(isinstance(each, str) for each in reactions):
+            raise Refused("properties.reactions", reactions, 'Send a list such as ["open", "click"]')
+        return Event(
+            Did.REACTED,
+            decision=decision,
+            reason=_text(properties, "reason").lower(),
+            reactions=reactions,
+            **base,
+        )
+    did = Did.NEARLY if plain in _NEARLY else Did.SPOKE if plain in _SPOKE else Did.OTHER
+    return Event(did, grants=grants, kept=_plain(properties), **base)
+
+
+def posthog_event(told: Mapping[str, Any], received_ms: int, sent_at: Any) -> Event:
+    """One item of PostHog's capture API as an event."""
+    properties = _map(told, "properties")
+    name = _text(told, "event")
+    who = _id(told, "distinct_id") or _id(properties, "distinct_id")
+    seg: dict[str, Any] = {
+        "messageId": _text(told, "uuid"),
+        "timestamp": told.get("timestamp"),
+        "anonymousId": _id(properties, "$anon_distinct_id") or None,
+        "userId": who,
+    }
+    if properties.get("$process_person_profile") is False or properties.get("$is_identified") is False:
+        seg |= {"anonymousId": who, "userId": None}
+    if name in ("$identify", "$set"):
+        traits = {**_map(properties, "$set"), **_map(told, "$set")}
+        return event_of({**seg, "type": "identify", "traits": traits}, received_ms)
+    if name == "$create_alias":
+        return event_of({**seg, "type": "alias", "previousId": _id(properties, "alias")}, received_ms)
+    if name == "$pageview":
+        return event_of({**seg, "type": "page", "properties": properties}, received_ms)
+    return event_of({**seg, "type": "track", "event": name, "properties": properties}, received_ms)
+
+
+# ---- fields --------------------------------------------------------------------------------------------------
+
+
+def _map(told: Mapping[str, Any], name: str) -> dict[str, Any]:
+    value = told.get(name)
+    if value is None:
+        return {}
+    if not isinstance(value, Mapping):
+        raise Refused(name, value, "Send an object")
+    return dict(value)
+
+
+def _text(told: Mapping[str, Any], name: str) -> str:
+    value = told.get(name)
+    if value is None:
+        return ""
+    if not isinstance(value, str | int) or isinstance(value, bool):
+        raise Refused(name, value, "Send text")
+    return _clean(str(value))
+
+
+def _id(told: Mapping[str, Any], name: str) -> str:
+    """An identifier as text; clients send explicit nulls, and numbers."""
+    value = told.get(name)
+    if value is None or isinstance(value, bool | float | list | dict):
+        return ""
+    return _clean(str(value))
+
+
+def _clean(text: str) -> str:
+    """Text that every store can keep: no NUL, no lone surrogates."""
+    return text.replace("\x00", "").encode("utf-8", "replace").decode("utf-8")
+
+
+def _plain(values: Mapping[str, Any], place: str = "properties") -> dict[str, Any]:
+    return {_clean(str(name)): _kept(value, f"{place}.{name}") for name, value in values.items()}
+
+
+def _kept(value: Any, place: str, depth: int = 0) -> Any:
+    if depth > 16:
+        raise Refused(place, "...", "Nest objects no deeper than sixteen levels")
+    if isinstance(value, str):
+        return _clean(value)
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value if -(2**63) <= value < 2**63 else str(value)
+    if isinstance(value, Mapping):
+        return {_clean(str(k)): _kept(v, f"{place}.{k}", depth + 1) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_kept(each, place, depth + 1) for each in value]
+    return value
+
+
+def _rest(values: Mapping[str, Any], *without: str) -> dict[str, Any]:
+    return _plain({name: value for name, value in values.items() if name not in without})
+
+
+def _lines(properties: Mapping[str, Any]) -> list[Line]:
+    products = properties.get("products")
+    if not isinstance(products, list) or not products:
+        raise Refused("properties.products", products, "Send a list with a product for each line")
+    lines = [
+        _line(each, f"properties.products[{k}]") if isinstance(each, Mapping) else _bad(each, k)
+        for k, each in enumerate(products)
+    ]
+    return lines
+
+
+def _bad(value: Any, k: int) -> Line:
+    raise Refused(f"properties.products[{k}]", value, "Send an object with product_id, quantity and price")
+
+
+def _line(told: Mapping[str, Any], place: str) -> Line:
+    units = _number(told, "quantity", place, 1)
+    if units != int(units) or not 0 <= units <= MOST_UNITS:
+        raise Refused(
+            f"{place}.quantity", told.get("quantity"), f"Send a whole number from 0 to {MOST_UNITS}"
+        )
+    return Line(
+        sku=_id(told, "product_id") or _id(told, "sku"),
+        category=_text(told, "category"),
+        units=int(units),
+        paid_cents=_cents(told, "price", place, units),
+        coupon_cents=_cents(told, "discount", place, 1),
+        offer=int(_number(told, "offer", place, -1)),
+    )
+
+
+def _cents(told: Mapping[str, Any], name: str, place: str, times: float) -> int:
+    cents = round(_number(told, name, place, 0) * 100 * times)
+    if not 0 <= cents <= MOST_CENTS:
+        raise Refused(
+            f"{place}.{name}", told.get(name), "Send an amount of money from 0 up, in whole currency units"
+        )
+    return cents
+
+
+def _number(told: Mapping[str, Any], name: str, place: str, usual: float) -> float:
+    value = told.get(name)
+    if value is None or value == "":
+        return usual
+    if isinstance(value, str):
+        try:
+            value = float(value)
+        except ValueError:
+            raise Refused(f"{place}.{name}", value, "Send a number") from None
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, int | float)
+        or not math.isfinite(value)
+        or abs(value) > 1e15
+    ):
+        raise Refused(
+            f"{place}.{name}", value if isinstance(value, str) else repr(value)[:24], "Send a number"
+        )
+    return float(value)
+
+
+def _day(told: Mapping[str, Any], name: str) -> int | None:
+    if told.get(name) is None:
+        return None
+    day = _number(told, name, "properties", 0)
+    if not -30_000 < day < 30_000:
+        raise Refused(f"properties.{name}", told.get(name), "Send a day of the retailer's calendar")
+    return int(day)
+
+
+def _grants(context: Mapping[str, Any]) -> dict[str, bool]:
+    preferences = _map(_map(context, "consent"), "categoryPreferences")
+    for name, value in preferences.items():
+        if not isinstance(value, bool):
+            raise Refused(f"context.consent.categoryPreferences.{name}", value, "Send true or false")
+    return {_clean(str(name)): value for name, value in preferences.items()}
+
+
+def _when(told: Mapping[str, Any], received_ms: int, sent_at: Any) -> int:
+    """``receivedAt - (sentAt - originalTimestamp)``: a client's clock may be wrong, its intervals are not."""
+    original = told.get("originalTimestamp") or told.get("timestamp")
+    if original is None or original == "":
+        return received_ms
+    at = moment(original, "timestamp")
+    if sent_at is None or sent_at == "":
+        return at
+    return received_ms - (moment(sent_at, "sentAt") - at)
+
+
+def moment(value: Any, name: str) -> int:
+    """Milliseconds since 1970 of an ISO 8601 text or a number of milliseconds.
+
+    Examples
+    --------
+    >>> moment("2026-11-22T10:00:00Z", "timestamp")
+    1795341600000
+    """
+    if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
+        ms = int(value)
+    elif isinstance(value, str):
+        try:
+            told = datetime.datetime.fromisoformat(value.strip())
+        except ValueError:
+            raise Refused(name, value[:40], "Send a time such as 2026-11-22T10:00:00.000Z") from None
+        if told.tzinfo is None:
+            told = told.replace(tzinfo=datetime.UTC)
+        ms = int(told.timestamp() * 1000)
+    else:
+        raise Refused(name, repr(value)[:40], "Send a time such as 2026-11-22T10:00:00.000Z")
+    if not 0 <= ms < 4_102_444_800_000:
+        raise Refused(name, value, "Send a time between 1970 and 2100")
+    return ms
+
+
+Parse = Callable[[Mapping[str, Any], int, Any], Event]

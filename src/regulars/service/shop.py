@@ -1,0 +1,771 @@
+"""One retailer, live: whoever is there is read out of the store, decided or written down, and put back.
+
+Nothing here chooses, caps, consents or learns: it seats customers before a :class:`regulars.retail.retailer.Retailer`, the
+same that a simulation runs, and keeps what comes of it in one transaction.
+"""
+
+from __future__ import annotations
+
+import datetime
+import io
+import os
+import zlib
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from regulars import draws
+from regulars.ledger.entries import Entries, Entry, verify
+from regulars.retail import contact_rules, explain, policies
+from regulars.retail import decision as decisions_of
+from regulars.retail import record as records
+from regulars.retail.consent import Consent
+from regulars.retail.contact_rules import ContactRules
+from regulars.retail.decision import Decisions, Reason
+from regulars.retail.learn import Block
+from regulars.retail.record import Record
+from regulars.retail.retailer import Retailer
+from regulars.service import rows as codec
+from regulars.service.assortment import Assortment
+from regulars.service.clock import Calendar
+from regulars.service.events import Line
+from regulars.service.naming import Name, digest
+from regulars.service.seal import Seal, new_key
+from regulars.service.store import Transaction
+from regulars.service.store.sql import CustomerRow, DecisionRow, TenantRow
+from regulars.terms import Action, Channel, Fate, OfferKind, Scope, empty_lines
+
+#: Outcomes are settled for so many contacts at a time.
+CHUNK = 5_000
+#: What a sealed value is, so that none can stand in for another.
+CONTACT, KNOWN, CONSENT, PROFILE = b"contact", b"known", b"consent", b"profile"
+DECISION, ENTRY, EVENT = b"decision", b"entry", b"event"
+_BITS = 1 << np.arange(len(Scope), dtype=np.uint16)
+
+
+@dataclass
+class Profile:
+    """What she told of herself that no policy reads: where she is, under which names she is known."""
+
+    zone: str = ""
+    known_as: list[tuple[str, str]] = field(default_factory=list)  #: (kind, value)
+    traits: dict[str, Any] = field(default_factory=dict)
+
+
+class Stored(msgspec.Struct):
+    """A decision as it is kept: what was said, what it rested on, and all that it takes to make it again."""
+
+    number: int  #: the contact's number in the record, -1 for silence
+    at_ms: int
+    channel: int  #: on which it went, as asked for silence; -1 any
+    hour: int
+    policy: str
+    version: str
+    reason: int
+    action: int
+    offer: int = -1
+    option: int = 255
+    category: int = -1
+    saving: float = 0.0
+    last_day: int = 0
+    propensity: float = 1.0
+    predicted: list[float] = []
+    used: int = 0
+    opened: int = 0
+    to_her: str = ""
+    to_manager: str = ""
+    features: bytes = b""
+    reactions: int = 0
+    unliked_as: int = 255
+    bought: int = 0
+    # to make it again
+    asked: int = -1  #: the channel asked for, -1 any of the policy's
+    common: int = 0
+    cutoff: int = contact_rules.NO_CUTOFF
+    out: list[int] = []  #: products that were not on hand
+    consent: bytes = b""
+    contact: bytes = b""
+    known: bytes = b""  #: deflated
+    settings: str = ""
+
+
+@dataclass(frozen=True)
+class Ask:
+    """Somebody is there, or a letter is due, and something may be said to her."""
+
+    customer: int  #: her number; -1 somebody of whom nothing is known
+    channel: Channel | None  #: None leaves it to the policy
+    at_ms: int
+    zone: str = ""  #: where she is, when it is told; else as she told before
+    names: tuple[Name, ...] = ()  #: under which she is known, where her number is not
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What is said to somebody.
+
+    Attributes
+    ----------
+    id : under which it is stored; empty for somebody of whom nothing is known, of whom nothing is stored
+    stored : the decision
+    for_everybody : an offer that stands on the shelf for anybody, -1 for none
+    """
+
+    id: str
+    stored: Stored
+    for_everybody: int = -1
+
+
+@dataclass
+class Seats:
+    """Customers out of the store, before the retailer."""
+
+    rows: list[CustomerRow]
+    seals: list[Seal]
+    record: Record
+    consent: Consent
+    ledger: Entries
+    place: dict[int, int]  #: customer number to row
+    contact: list[bytes]
+    known: list[bytes]
+
+
+class Shop:
+    """A retailer's policy at work on the store.
+
+    Parameters
+    ----------
+    tenant : as it stands in the store
+    assortment : what it sells
+
+    Attributes
+    ----------
+    retailer : the decision core, holding what was learned and no customer
+    calendar : its days
+    """
+
+    def __init__(self, tenant: TenantRow, assortment: Assortment) -> None:
+        told = tenant.settings
+        self.number, self.name, self.secret = tenant.retailer, tenant.name, tenant.secret
+        self.assortment = assortment
+        self.calendar = Calendar(datetime.date.fromisoformat(told["start"]), told["zone"])
+        self.settings = msgspec.json.encode([told["policy"], told["policy_settings"]]).decode()
+        catalog = assortment.catalog
+        self.categories = catalog.categories
+        rules = ContactRules(**told["rules"]) if told.get("rules") is not None else None
+        self.retailer = Retailer(
+            policies.of(told["policy"], **told["policy_settings"]),
+            catalog,
+            records.new(0, self.categories),
+            Consent(np.zeros((0, 9), np.uint8), np.zeros((0, 9), np.int16), np.zeros(0, np.uint32)),
+            rules,
+            ledger=Entries(0),
+            key=draws.stream(int(told["seed"]), int(told.get("world", 0))),
+        )
+        self._common = -1
+        self._stock = -1
+        self._in_stock: NDArray[np.bool_] | None = None
+        self._out: list[int] = []
+        self._hidden: set[int] = set()
+        self.product_of = {sku: k for k, sku in enumerate(assortment.sku)}
+        self.category_of = {name.lower(): c for c, name in enumerate(catalog.names)}
+        self._opening = self.retailer.snapshot()
+
+    # ---- what all have in common ---------------------------------------------------------------------
+
+    def learned(self, work: Transaction, version: int) -> None:
+        """Know what was learned from everybody by this version."""
+        if version == self._common:
+            return
+        body = work.common(self.number, version)
+        self.retailer.restore(self._opening if body is None else _arrays(body))
+        self._common = version
+
+    def forget(self) -> None:
+        """Read what all have in common anew: what is in memory may belong to a transaction that failed."""
+        self._common = self._stock = -1
+
+    def stocked(self, work: Transaction, version: int) -> None:
+        """Know what is on hand and what is hidden."""
+        if version == self._stock:
+            return
+        told = work.on_hand(self.number)
+        self._out = [product for product, units, hidden in told if units <= 0 or hidden]
+        if self._out:
+            on_hand = np.ones(len(self.assortment.sku), np.bool_)
+            on_hand[self._out] = False
+            self._in_stock = on_hand
+        else:
+            self._in_stock = None
+        self._stock = version
+
+    def set_stock(self, work: Transaction, units: dict[int, int], hidden: dict[int, bool]) -> None:
+        """Products by number are on hand in so many units, or hidden from everybody."""
+        tenant = work.tenant(self.number, change=True)
+        now = {product: (count, hid) for product, count, hid in work.on_hand(self.number)}
+        rows = []
+        for product in {*units, *hidden}:
+            count, hid = now.get(product, (1, 0))
+            rows.append((product, units.get(product, count), int(hidden.get(product, bool(hid)))))
+        work.set_on_hand(self.number, rows)
+        work.change_tenant(self.number, stock=tenant.stock + 1)
+
+    def open_day(self, work: Transaction, today: int) -> TenantRow:
+        """Learn from every day before today that is not closed yet, and know what was learned."""
+        tenant = work.tenant(self.number)
+        if tenant.closed_day < today - 1:
+            tenant = work.tenant(self.number, change=True)
+            for day in range(tenant.closed_day + 1, today):
+                tenant = self._close(work, tenant, day)
+        self.learned(work, tenant.common)
+        self.stocked(work, tenant.stock)
+        return tenant
+
+    def _close(self, work: Transaction, tenant: TenantRow, day: int) -> TenantRow:
+        self.learned(work, tenant.common)
+        shop = self.retailer
+        while True:
+            ripe = work.ripe(self.number, day - 7, CHUNK)
+            if not ripe:
+                break
+            seats = self.seat(work, [row.customer for row in ripe])
+            kept = [(row, self._open(seats, row)) for row in ripe if row.customer in seats.place]
+            shop.pending.blocks = _blocks(seats, kept)
+            shop.settle(day)
+            self._keep_ledger(work, seats)
+            work.change_decisions(
+                self.number,
+                [(0, row.body, row.id) for row in ripe],
+            )
+        records.turn(shop.totals, day)
+        for _, body in work.take_deltas(self.number, day):
+            for column, more in zip(shop.totals, _totals(body, shop.totals), strict=True):
+                column += more
+        shop.renew(day)
+        version = tenant.common + 1
+        if not work.decided_on(self.number, day):
+            work.drop_common(self.number, tenant.common)
+        work.add_common(self.number, version, day, packed_snapshot(shop))
+        work.change_tenant(self.number, closed_day=day, common=version)
+        self._common = version
+        return tenant._replace(closed_day=day, common=version)
+
+    # ---- seats -------------------------------------------------------------------------------------------
+
+    def welcome(self, work: Transaction, count: int, known_as: Sequence[list[tuple[str, str]]]) -> list[int]:
+        """Numbers of so many new customers, of whom nothing is known and who allowed nothing."""
+        tenant = work.tenant(self.number, change=True)
+        first = tenant.customers
+        contact, known, consent = codec.nobody(self.categories)
+        rows = []
+        for k in range(count):
+            key = new_key()
+            seal = Seal(key)
+            profile = msgspec.json.encode(Profile(known_as=known_as[k]))
+            rows.append(
+                CustomerRow(
+                    first + k, -1, seal.close(consent, CONSENT), seal.close(contact, CONTACT),
+                    seal.close(known, KNOWN), seal.close(profile, PROFILE), 0, "", key,
+                )
+            )  # fmt: skip
+        work.add_customers(self.number, rows)
+        work.change_tenant(self.number, customers=first + count)
+        return [first + k for k in range(count)]
+
+    def seat(self, work: Transaction, customers: Iterable[int]) -> Seats:
+        """Read these customers, and seat them; who was erased has no seat."""
+        found = list(work.customers(self.number, sorted(set(customers))).values())
+        seals = [Seal(row.key) for row in found]
+        contact = [seal.open(row.contact, CONTACT) for seal, row in zip(seals, found, strict=True)]
+        known = [seal.open(row.known, KNOWN) for seal, row in zip(seals, found, strict=True)]
+        consent = [seal.open(row.consent, CONSENT) for seal, row in zip(seals, found, strict=True)]
+        record = codec.record_of([row.customer for row in found], contact, known, self.categories)
+        seats = Seats(
+            found, seals, record, codec.consent_of(consent),
+            Entries(len(found), [(row.entries, row.chain) for row in found]),
+            {row.customer: k for k, row in enumerate(found)}, contact, known,
+        )  # fmt: skip
+        self.retailer.seat(seats.record, seats.consent, seats.ledger)
+        return seats
+
+    def profile(self, seats: Seats, customer: int) -> Profile:
+        """What she told of herself."""
+        k = seats.place[customer]
+        return msgspec.json.decode(seats.seals[k].open(seats.rows[k].profile, PROFILE), type=Profile)
+
+    def known_as(self, work: Transaction, customers: Sequence[int]) -> dict[int, dict[str, str]]:
+        """Under which names each is known, by kind."""
+        seats = self.seat(work, customers)
+        return {customer: dict(self.profile(seats, customer).known_as) for customer in seats.place}
+
+    def keep_profile(self, work: Transaction, seats: Seats, customer: int, profile: Profile) -> None:
+        """Write it down."""
+        k = seats.place[customer]
+        sealed = seats.seals[k].close(msgspec.json.encode(profile), PROFILE)
+        seats.rows[k] = seats.rows[k]._replace(profile=sealed)
+        work.change_customers(self.number, ("profile",), [(sealed, customer)])
+
+    def keep(self, work: Transaction, seats: Seats, *, known: bool = False, consent: bool = False) -> None:
+        """Put back what changed of the seated: contacts and ledger always, the rest when it may have."""
+        columns = ["contact"]
+        parts = [_sealed(seats.seals, codec.packed(seats.record, codec.CONTACT), CONTACT)]
+        if known:
+            columns.append("known")
+            parts.append(_sealed(seats.seals, codec.packed(seats.record, codec.KNOWN), KNOWN))
+        if consent:
+            columns.append("consent")
+            parts.append(_sealed(seats.seals, codec.packed_consent(seats.consent), CONSENT))
+        numbers = [row.customer for row in seats.rows]
+        if numbers:
+            work.change_customers(self.number, columns, list(zip(*parts, numbers, strict=True)))
+        self._keep_ledger(work, seats)
+
+    def _keep_ledger(self, work: Transaction, seats: Seats) -> None:
+        new, heads = [], []
+        for k, entries in enumerate(seats.ledger.of):
+            if not entries:
+                continue
+            customer = seats.rows[k].customer
+            for entry in entries:
+                new.append((customer, entry.number, seats.seals[k].close(msgspec.json.encode(entry), ENTRY)))
+            heads.append((*seats.ledger.head(k), customer))
+        if new:
+            work.add_entries(self.number, new)
+            work.change_customers(self.number, ("entries", "chain"), heads)
+            seats.ledger.heads = [seats.ledger.head(k) for k in range(len(seats.rows))]
+            seats.ledger.of = [[] for _ in seats.rows]
+
+    # ---- deciding ------------------------------------------------------------------------------------------
+
+    def decide(self, work: Transaction, told: Sequence[Ask]) -> list[Answer]:
+        """What is said to each. One who asks twice is answered one after the other."""
+        asks = self._found(work, told)
+        answers: dict[int, Answer] = {}
+        for wave in _waves(asks):
+            today = max(self.calendar.day(asks[k].at_ms) for k in wave)
+            tenant = self.open_day(work, today)
+            budget = self.retailer.rules.budget_per_day is not None
+            if budget:
+                tenant = work.tenant(self.number, change=True)
+                self.retailer._spent[:] = tenant.spent_day, tenant.spent
+            seats = self.seat(work, [asks[k].customer for k in wave])
+            before = (packed_consents := codec.packed_consent(seats.consent), list(seats.contact))
+            rows: list[DecisionRow] = []
+            groups: dict[tuple[int, int], list[int]] = defaultdict(list)
+            for k in wave:
+                if asks[k].customer in seats.place:
+                    asked = asks[k].channel
+                    groups[(self.calendar.day(asks[k].at_ms), -1 if asked is None else int(asked))].append(k)
+            for (day, channel), members in sorted(groups.items()):
+                for k, stored in self._say(seats, day, channel, [asks[m] for m in members], members):
+                    row = seats.place[asks[k].customer]
+                    stored.common, stored.out, stored.settings = tenant.common, self._out, self.settings
+                    stored.consent, stored.contact = packed_consents[row], before[1][row]
+                    stored.known = zlib.compress(seats.known[row], 1)
+                    name = os.urandom(12).hex()
+                    body = seats.seals[row].close(msgspec.msgpack.encode(stored), DECISION)
+                    rows.append(DecisionRow(name, asks[k].customer, day, int(stored.number >= 0), body))
+                    answers[k] = Answer(name, stored)
+            self.keep(work, seats)
+            work.add_decisions(self.number, rows)
+            if budget:
+                spent_day, spent = self.retailer._spent.tolist()
+                work.change_tenant(self.number, spent_day=spent_day, spent=spent)
+        return [self._with_shelf(work, asks[k], answers.get(k)) for k in range(len(asks))]
+
+    def _found(self, work: Transaction, asks: Sequence[Ask]) -> list[Ask]:
+        """The same asks with the numbers of those who are known under their names."""
+        digests = {name: digest(self.secret, name) for ask in asks for name in ask.names}
+        if not digests:
+            return list(asks)
+        found = work.aliases(self.number, list(set(digests.values())))
+        into = work.merged_into(self.number, list(set(found.values())))
+        known = []
+        for ask in asks:
+            numbers = [found[digests[name]] for name in ask.names if digests[name] in found]
+            number = into.get(numbers[0], numbers[0]) if numbers else ask.customer
+            known.append(replace(ask, customer=number))
+        return known
+
+    def _with_shelf(self, work: Transaction, ask: Ask, answer: Answer | None) -> Answer:
+        """Whoever may not be spoken to, or is nobody we know, is shown what stands on the shelf for anybody."""
+        if answer is None:
+            day = self.calendar.day(ask.at_ms)
+            about = {
+                "at_ms": ask.at_ms, "channel": -1 if ask.channel is None else int(ask.channel),
+                "hour": self.calendar.hour(ask.at_ms, ask.zone), "policy": self.retailer.policy.name,
+                "version": self.retailer.policy.version,
+            }  # fmt: skip
+            return Answer("", _silence(Reason.NO_PERMISSION, about), self.for_everybody(work, day))
+        if answer.stored.reason in (Reason.NO_PERMISSION, Reason.NOT_REACHABLE):
+            return replace(answer, for_everybody=self.for_everybody(work, self.calendar.day(ask.at_ms)))
+        return answer
+
+    def for_everybody(self, work: Transaction, day: int) -> int:
+        """The offer on the shelf that most people would want, -1 for none; it says nothing of anybody."""
+        self.open_day(work, day)
+        today = self.retailer.today(day, self._in_stock)
+        deals = [c for c in today.order if today.kind[c] == OfferKind.DEAL]
+        return int(today.offer[deals[0]]) if deals else -1
+
+    def _say(
+        self, seats: Seats, day: int, channel: int, asks: list[Ask], members: list[int]
+    ) -> Iterable[tuple[int, Stored]]:
+        shop, channels = self.retailer, _bits_of(self.retailer, channel)
+        who = np.array([seats.place[ask.customer] for ask in asks], np.int32)
+        zones = [ask.zone or self.profile(seats, ask.customer).zone for ask in asks]
+        hours = np.array([self.calendar.hour(ask.at_ms, zone) for ask, zone in zip(asks, zones, strict=True)])
+        silent = [
+            contact_rules.why_not(
+                seats.record, seats.consent.bits, int(row), day, int(hour), shop.rules, channels=channels
+            )
+            for row, hour in zip(who, hours, strict=True)
+        ]
+        shop.pending.blocks = []
+        said = shop.decide(day, who, hours, in_stock=self._in_stock, channels=channels, most=1)
+        opened = shop.pending.blocks[-1].scopes if shop.pending.blocks else np.zeros(0, np.uint16)
+        first = {int(row): m for m, row in reversed(list(enumerate(said.customer)))}
+        for k, ask, row, hour, kept_from in zip(
+            members, asks, who.tolist(), hours.tolist(), silent, strict=True
+        ):
+            about = {
+                "at_ms": ask.at_ms, "channel": channel, "asked": channel, "hour": hour, "policy": shop.policy.name,
+                "version": shop.policy.version, "cutoff": shop.cutoff,
+            }  # fmt: skip
+            if row in first:
+                yield k, self._told(said, first[row], int(opened[first[row]]), about)
+                continue
+            yield k, _silence(self._why_silent(kept_from, day), about)
+
+    def _why_silent(self, kept_from: Reason | None, day: int) -> Reason:
+        """What kept the last decision from saying anything to her."""
+        if kept_from is not None:
+            return kept_from
+        if not policies.slots(self.retailer.policy, day):
+            return Reason.NOT_TODAY
+        rationed = self.retailer.ruled_out[contact_rules.RATIONED] > 0
+        return Reason.RATIONED if rationed else Reason.NOTHING_FITS
+
+    def _told(self, said: Decisions, m: int, opened: int, about: dict[str, Any]) -> Stored:
+        names = self.assortment.catalog.names
+        return Stored(
+            number=int(said.number[m]),
+            reason=int(said.reason[m]),
+            action=int(said.action[m]),
+            offer=int(said.offer[m]),
+            option=int(said.option[m]),
+            category=int(said.category[m]),
+            saving=float(said.saving[m]),
+            last_day=int(said.last_day[m]),
+            propensity=float(said.propensity[m]),
+            predicted=[float(p) for p in said.predicted[m]],
+            used=int(said.scopes[m]),
+            opened=opened,
+            to_her=explain.to_her(said, m, names),
+            to_manager=explain.to_manager(said, m, names),
+            features=said.features[m].tobytes(),
+            **(about | {"channel": int(said.channel[m])}),
+        )
+
+    # ---- hearing ---------------------------------------------------------------------------------------------
+
+    def purchased(
+        self, work: Transaction, seats: Seats, day: int, baskets: Sequence[tuple[int, Sequence[Line]]]
+    ) -> list[str]:
+        """Baskets of a day, as (customer number, lines); returns the names that no category was found for."""
+        known = [(seats.place[who], lines) for who, lines in baskets if who in seats.place]
+        unknown: list[str] = []
+        lines = empty_lines(max(1, sum(len(each) for _, each in known)))
+        n = 0
+        # Lines of one basket stand together, and so do the baskets of a customer.
+        for row, basket in sorted(known, key=lambda each: each[0]):
+            for line in basket:
+                category = self.category(line)
+                if category < 0:
+                    unknown.append(line.sku or line.category)
+                    continue
+                lines.consumer[n] = row
+                lines.product[n] = self.product_of.get(line.sku, -1)
+                lines.category[n] = category
+                lines.units[n] = line.units
+                lines.paid_cents[n] = line.paid_cents
+                lines.coupon_cents[n] = line.coupon_cents
+                lines.offer[n] = line.offer
+                lines.fate[n] = Fate.SERVED
+                n += 1
+        waiting = work.waiting(self.number, [seats.rows[row].customer for row, _ in known], day - 6)
+        kept = [(row, self._open(seats, row)) for row in waiting]
+        shop = self.retailer
+        shop.pending.blocks = _blocks(seats, kept)
+        # What the baskets add to the sums of everybody goes on a sheet of its own, to be added when the day is closed.
+        sums, shop.totals = shop.totals, records.new_totals(self.categories)
+        try:
+            shop.totals.day[0] = day
+            shop.purchased(day, lines, n)
+            work.add_delta(self.number, day, _flat(shop.totals))
+        finally:
+            shop.totals = sums
+        self._keep_outcomes(work, seats, kept)
+        return unknown
+
+    def category(self, line: Line) -> int:
+        """The category of a line, by its product or by name; -1 when neither is known."""
+        product = self.product_of.get(line.sku, -1) if line.sku else -1
+        if product >= 0:
+            return int(self.assortment.category_of[product])
+        return self.category_of.get(line.category.lower(), -1)
+
+    def reacted(
+        self, work: Transaction, seats: Seats, day: int, told: Sequence[tuple[str, int, int]]
+    ) -> list[str]:
+        """Reactions as (decision id, bits of Reaction, reason); returns the ids that are no contact of theirs."""
+        found = work.decisions(self.number, [name for name, _, _ in told], change=True)
+        kept = [(row, self._open(seats, row)) for row in found.values() if row.customer in seats.place]
+        kept = [(row, stored) for row, stored in kept if stored.number >= 0]
+        by_id = {row.id: (row, stored) for row, stored in kept}
+        shop = self.retailer
+        shop.pending.blocks = _blocks(seats, [(row, stored) for row, stored in kept if row.waits])
+        rows = [(by_id[name], bits, why) for name, bits, why in told if name in by_id]
+        if rows:
+            about = decisions_of.blank(len(rows))
+            for m, ((row, stored), _, _) in enumerate(rows):
+                about.number[m], about.customer[m] = stored.number, seats.place[row.customer]
+                about.channel[m], about.category[m] = stored.channel, stored.category
+            bits = np.array([bits for _, bits, _ in rows], np.uint16)
+            reasons = np.array([why for _, _, why in rows], np.uint8)
+            shop.react(day, about, bits, reasons)
+            self._keep_outcomes(work, seats, [(row, stored) for row, stored in kept if row.waits])
+        return [name for name, _, _ in told if name not in by_id]
+
+    def _keep_outcomes(self, work: Transaction, seats: Seats, kept: list[tuple[DecisionRow, Stored]]) -> None:
+        """Write back what is new of contacts that wait for their outcome."""
+        now = {
+            int(number): (int(reactions), int(reason), int(bought))
+            for block in self.retailer.pending.blocks
+            for number, reactions, reason, bought in zip(
+                block.number, block.reactions, block.reason, block.bought, strict=True
+            )
+        }
+        changed = []
+        for row, stored in kept:
+            reactions, reason, bought = now[stored.number]
+            if (reactions, reason, bought) != (stored.reactions, stored.unliked_as, stored.bought):
+                stored.reactions, stored.unliked_as, stored.bought = reactions, reason, bought
+                seal = seats.seals[seats.place[row.customer]]
+                changed.append((row.waits, seal.close(msgspec.msgpack.encode(stored), DECISION), row.id))
+        if changed:
+            work.change_decisions(self.number, changed)
+
+    def candidates(
+        self, work: Transaction, row: DecisionRow, stored: Stored, seats: Seats
+    ) -> tuple[explain.Candidate, ...]:
+        """What else could have been said then, and what ruled it out; the ledger tells her that somebody asked."""
+        then = self.then(work, row, stored)
+        told = explain.why(
+            then, 0, row.day, stored.hour, in_stock=self._stock_of(stored), cutoff=stored.cutoff
+        )
+        asked_now = then.ledger
+        for entry in asked_now.of[0] if isinstance(asked_now, Entries) else ():
+            seats.ledger.note(seats.place[row.customer], entry)
+        self._keep_ledger(work, seats)
+        return told[0].candidates
+
+    def _stock_of(self, stored: Stored) -> NDArray[np.bool_] | None:
+        if not stored.out:
+            return None
+        in_stock = np.ones(len(self.assortment.sku), np.bool_)
+        in_stock[stored.out] = False
+        return in_stock
+
+    def opened(self, seats: Seats, row: DecisionRow) -> Stored:
+        """A decision about somebody who is seated, unsealed."""
+        return self._open(seats, row)
+
+    def _open(self, seats: Seats, row: DecisionRow) -> Stored:
+        seal = seats.seals[seats.place[row.customer]]
+        return msgspec.msgpack.decode(seal.open(row.body, DECISION), type=Stored)
+
+    # ---- looking back ----------------------------------------------------------------------------------------------
+
+    def looked_up(self, work: Transaction, name: str) -> tuple[DecisionRow, Stored, Seats] | None:
+        """A decision by its id."""
+        row = work.decisions(self.number, [name]).get(name)
+        if row is None:
+            return None
+        seats = self.seat(work, [row.customer])
+        return (row, self._open(seats, row), seats) if row.customer in seats.place else None
+
+    def then(self, work: Transaction, row: DecisionRow, stored: Stored) -> Retailer:
+        """The retailer as it stood before this decision, with her alone; its ledger is of no account."""
+        record = codec.record_of(
+            [row.customer], [stored.contact], [zlib.decompress(stored.known)], self.categories
+        )
+        self.learned(work, stored.common)
+        self.retailer.seat(record, codec.consent_of([stored.consent]), Entries(1))
+        return self.retailer
+
+    def made_again(self, work: Transaction, row: DecisionRow, stored: Stored) -> Stored:
+        """The same decision from what it rested on then; equal, or the store was tampered with."""
+        then = self.then(work, row, stored)
+        channels = _bits_of(then, stored.asked)
+        in_stock = self._stock_of(stored)
+        kept_from = contact_rules.why_not(
+            then.record, then.consent.bits, 0, row.day, stored.hour, then.rules, channels=channels
+        )
+        said = then.decide(
+            row.day, [0], stored.hour, in_stock=in_stock, channels=channels, most=1, cutoff=stored.cutoff
+        )
+        about: dict[str, Any] = {
+            "at_ms": stored.at_ms, "channel": stored.asked, "asked": stored.asked, "hour": stored.hour,
+            "policy": then.policy.name, "version": then.policy.version, "cutoff": stored.cutoff,
+        }  # fmt: skip
+        rest: dict[str, Any] = {
+            "common": stored.common, "out": stored.out, "consent": stored.consent, "contact": stored.contact,
+            "known": stored.known, "settings": stored.settings, "reactions": stored.reactions,
+            "unliked_as": stored.unliked_as, "bought": stored.bought,
+        }  # fmt: skip
+        if len(said.number):
+            again = self._told(said, 0, int(then.pending.blocks[-1].scopes[0]), about)
+        else:
+            again = _silence(self._why_silent(kept_from, row.day), about)
+        return msgspec.structs.replace(again, **rest)
+
+    def replayed(self, work: Transaction, name: str) -> list[str] | None:
+        """Fields in which a decision, made again, differs from what is stored; None when there is none of that id."""
+        found = self.looked_up(work, name)
+        if found is None:
+            return None
+        row, stored, _ = found
+        again = self.made_again(work, row, stored)
+        return [each for each in stored.__struct_fields__ if getattr(stored, each) != getattr(again, each)]
+
+    def verified(self, work: Transaction) -> dict[str, Any]:
+        """Whether every customer's chain holds, up to the head that her row tells."""
+        count, broken, everybody = 0, [], work.everybody(self.number)
+        for first in range(0, len(everybody), 500):
+            for customer, row in work.customers(
+                self.number, everybody[first : first + 500], change=False
+            ).items():
+                entries = self.ledger_of(work, customer)
+                count += len(entries)
+                at = verify(entries)
+                if at is None and (len(entries), entries[-1].chain if entries else "") != (
+                    row.entries,
+                    row.chain,
+                ):
+                    at = len(entries)
+                if at is not None:
+                    broken.append({"customer": customer, "entry": at})
+        return {"customers": len(everybody), "entries": count, "broken": broken}
+
+    def ledger_of(self, work: Transaction, customer: int) -> list[Entry]:
+        """Her ledger, oldest first."""
+        row = work.customers(self.number, [customer], change=False).get(customer)
+        if row is None:
+            return []
+        seal = Seal(row.key)
+        return [
+            msgspec.json.decode(seal.open(body, ENTRY), type=Entry)
+            for body in work.entries(self.number, customer)
+        ]
+
+    def consent_bytes(self, seats: Seats, customer: int) -> bytes:
+        """Her consent as it is stored."""
+        return codec.packed_consent(seats.consent)[seats.place[customer]]
+
+    def seal_event(self, seats: Seats, customer: int, body: bytes) -> bytes:
+        """An event that only her key opens."""
+        return seats.seals[seats.place[customer]].close(body, EVENT)
+
+    def events_of(self, work: Transaction, seats: Seats, customer: int) -> list[tuple[int, bytes]]:
+        """Her events, as they came; she need not be seated."""
+        if customer in seats.place:
+            seal = seats.seals[seats.place[customer]]
+        else:
+            row = work.customers(self.number, [customer], change=False).get(customer)
+            if row is None:
+                return []
+            seal = Seal(row.key)
+        return [(at_ms, seal.open(body, EVENT)) for at_ms, body in work.events(self.number, customer)]
+
+
+def _bits_of(retailer: Retailer, channel: int) -> int:
+    """Bits of the channel that was asked for; the policy's own for -1."""
+    return retailer.policy.channels if channel < 0 else 1 << channel
+
+
+def _silence(reason: Reason, about: dict[str, Any]) -> Stored:
+    her, manager = explain.silent_words(reason)
+    return Stored(
+        number=-1, reason=int(reason), action=int(Action.SILENCE), to_her=her, to_manager=manager, **about
+    )
+
+
+def _waves(asks: Sequence[Ask]) -> Iterable[list[int]]:
+    """Places of asks such that nobody is twice in one wave, in order."""
+    waves: list[list[int]] = []
+    turn: dict[int, int] = defaultdict(int)
+    for k, ask in enumerate(asks):
+        wave = turn[ask.customer]
+        turn[ask.customer] += 1
+        if wave == len(waves):
+            waves.append([])
+        waves[wave].append(k)
+    return waves
+
+
+def _blocks(seats: Seats, kept: Sequence[tuple[DecisionRow, Stored]]) -> list[Block]:
+    """Contacts that wait, by day, as the decision core keeps them."""
+    by_day: dict[int, list[tuple[DecisionRow, Stored]]] = defaultdict(list)
+    for row, stored in kept:
+        by_day[row.day].append((row, stored))
+    return [
+        Block(
+            day=day,
+            number=np.array([stored.number for _, stored in members], np.int64),
+            row=np.array([seats.place[row.customer] for row, _ in members], np.int32),
+            category=np.array([stored.category for _, stored in members], np.int32),
+            scopes=np.array([stored.opened for _, stored in members], np.uint16),
+            propensity=np.array([stored.propensity for _, stored in members], np.float64),
+            features=np.stack([np.frombuffer(stored.features, np.float32) for _, stored in members]),
+            reactions=np.array([stored.reactions for _, stored in members], np.uint16),
+            reason=np.array([stored.unliked_as for _, stored in members], np.uint8),
+            bought=np.array([stored.bought for _, stored in members], np.uint8),
+        )
+        for day, members in sorted(by_day.items())
+    ]
+
+
+def _sealed(seals: Sequence[Seal], plain: Sequence[bytes], place: bytes) -> list[bytes]:
+    return [seal.close(each, place) for seal, each in zip(seals, plain, strict=True)]
+
+
+def packed_snapshot(retailer: Retailer) -> bytes:
+    """What was learned from everybody, as bytes."""
+    out = io.BytesIO()
+    arrays: dict[str, Any] = retailer.snapshot()
+    np.savez_compressed(out, allow_pickle=False, **arrays)
+    return out.getvalue()
+
+
+def _arrays(body: bytes) -> dict[str, NDArray[Any]]:
+    with np.load(io.BytesIO(body), allow_pickle=False) as stored:
+        return {name: stored[name] for name in stored.files}
+
+
+def _flat(totals: records.Totals) -> bytes:
+    return zlib.compress(np.concatenate([column.ravel() for column in totals[:-1]]).tobytes(), 1)
+
+
+def _totals(body: bytes, like: records.Totals) -> list[NDArray[np.int64]]:
+    flat = np.frombuffer(zlib.decompress(body), np.int64)
+    parts, at = [], 0
+    for column in like[:-1]:
+        parts.append(flat[at : at + column.size].reshape(column.shape))
+        at += column.size
+    return [*parts, np.zeros_like(like.day)]

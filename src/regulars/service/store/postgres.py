@@ -1,0 +1,122 @@
+"""The store on PostgreSQL through psycopg: many workers, rows locked in the order of their numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from regulars.errors import MissingExtra, RegularsError, SettingError
+from regulars.service.store.sql import Store, Transaction
+
+try:
+    import psycopg
+    import psycopg_pool
+except ImportError as error:
+    raise MissingExtra("postgres", "A store on PostgreSQL") from error
+
+_WORDS = {"blob": "BYTEA", "big": "BIGINT", "serial": "BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY"}
+#: Connections kept open.
+POOL = 4
+
+
+def _asked(text: str) -> str:
+    return text.replace("?", "%s").replace("{among}", "= ANY(%s)")
+
+
+class PostgresTransaction(Transaction):
+    """A transaction on one connection of the pool."""
+
+    FOR_CHANGE = " FOR UPDATE"
+    FOR_READ = " FOR SHARE"
+
+    def __init__(self, connection: psycopg.Connection[tuple[Any, ...]]) -> None:
+        self._at = connection
+
+    def ask(self, text: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """See :class:`Transaction`."""
+        if " JOIN person_key " in text:
+            text = text.replace(" FOR UPDATE", " FOR UPDATE OF c")
+        return self._at.execute(_asked(text), values).fetchall()
+
+    def tell(self, text: str, values: Sequence[Any] = ()) -> int:
+        """See :class:`Transaction`."""
+        return self._at.execute(_asked(text), values).rowcount
+
+    def tell_each(self, text: str, rows: Sequence[Sequence[Any]]) -> None:
+        """See :class:`Transaction`."""
+        if rows:
+            self._at.cursor().executemany(_asked(text), rows)
+
+    def append(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+        """See :class:`Transaction`."""
+        if len(rows) < 8:
+            marks = ", ".join("?" * len(columns))
+            self.tell_each(f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks})", rows)  # noqa: S608
+            return
+        with self._at.cursor().copy(f"COPY {table} ({', '.join(columns)}) FROM STDIN") as copy:
+            for row in rows:
+                copy.write_row(row)
+
+    def add_new(
+        self, table: str, columns: Sequence[str], key: str, rows: Sequence[Sequence[Any]]
+    ) -> set[Any]:
+        """See :class:`Transaction`."""
+        if not rows:
+            return set()
+        # In the order of the key, so that two who add the same rows wait for each other and do not deadlock.
+        place = list(columns).index(key)
+        ordered = sorted(rows, key=lambda row: row[place])
+        types = [_array_of(ordered[0][k]) for k in range(len(columns))]
+        arrays = ", ".join(f"%s::{kind}[]" for kind in types)
+        found = self._at.execute(
+            f"INSERT INTO {table} ({', '.join(columns)}) SELECT * FROM unnest({arrays}) "  # noqa: S608
+            f"ON CONFLICT DO NOTHING RETURNING {key}",
+            [[row[k] for row in ordered] for k in range(len(columns))],
+        )
+        return {row[0] for row in found}
+
+
+def _array_of(value: Any) -> str:
+    return {int: "bigint", str: "text", bytes: "bytea"}[type(value)]
+
+
+class PostgresStore(Store):
+    """A database on a server."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self._pool: psycopg_pool.ConnectionPool[Any] = psycopg_pool.ConnectionPool(
+            url, min_size=1, max_size=POOL, open=False, timeout=30.0, kwargs={"prepare_threshold": 2}
+        )
+        try:
+            self._pool.open(wait=True, timeout=10.0)
+        except psycopg_pool.PoolTimeout as error:
+            self._pool.close()
+            raise SettingError(
+                "the PostgreSQL server of the store does not answer. Check the URL and whether it runs"
+            ) from error
+        self.migrate(_WORDS)
+
+    @contextmanager
+    def transaction(self) -> Iterator[PostgresTransaction]:
+        """See :class:`Store`."""
+        try:
+            with self._pool.connection() as connection:
+                yield PostgresTransaction(connection)
+        except psycopg.Error as error:
+            raise RegularsError(f"the store failed: {error}. Nothing was written") from error
+
+    def tidy(self) -> None:
+        """Wipe dead rows; the log is recycled by the server in its own time."""
+        with self._pool.connection() as connection:
+            connection.autocommit = True
+            try:
+                for table in ("customer", "event", "decision", "entry", "alias", "inbox", "person_key"):
+                    connection.execute(f"VACUUM {table}")
+            finally:
+                connection.autocommit = False
+
+    def close(self) -> None:
+        """See :class:`Store`."""
+        self._pool.close()

@@ -1,0 +1,510 @@
+"""What can be asked of the store and written to it, in the words that SQLite and PostgreSQL share."""
+
+from __future__ import annotations
+
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from typing import Any, NamedTuple
+
+from regulars.errors import RegularsError
+from regulars.service.store.schema import MIGRATIONS, OF_CUSTOMER
+
+
+class TenantRow(NamedTuple):
+    """One retailer in the store."""
+
+    retailer: int
+    name: str
+    settings: dict[str, Any]
+    secret: bytes  #: under which identifiers are digested
+    closed_day: int  #: the last day whose outcomes were learned
+    common: int  #: version of what was learned from everybody
+    stock: int  #: version of stock on hand
+    customers: int  #: how many numbers were given out
+    spent_day: int
+    spent: int  #: messages of the day's budget
+
+
+class CustomerRow(NamedTuple):
+    """One customer, sealed."""
+
+    customer: int
+    into: int  #: the customer that this one was merged into, -1
+    consent: bytes
+    contact: bytes
+    known: bytes
+    profile: bytes
+    entries: int
+    chain: str
+    key: bytes
+
+
+class DecisionRow(NamedTuple):
+    """One decision, sealed."""
+
+    id: str
+    customer: int
+    day: int
+    waits: int  #: 1 while its outcome is not settled
+    body: bytes
+
+
+class Transaction(ABC):
+    """All or nothing. Rows that are read to be changed are locked until the end, in the order of their numbers."""
+
+    # ---- what a database does in its own words --------------------------------------------------------
+
+    @abstractmethod
+    def ask(self, text: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """Rows of a query; ``?`` stands for a value, ``{among}`` after a column for one of a list."""
+
+    @abstractmethod
+    def tell(self, text: str, values: Sequence[Any] = ()) -> int:
+        """Run one statement; returns how many rows it touched."""
+
+    @abstractmethod
+    def tell_each(self, text: str, rows: Sequence[Sequence[Any]]) -> None:
+        """Run one statement for each row."""
+
+    @abstractmethod
+    def append(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+        """Add rows, the fastest way."""
+
+    @abstractmethod
+    def add_new(
+        self, table: str, columns: Sequence[str], key: str, rows: Sequence[Sequence[Any]]
+    ) -> set[Any]:
+        """Add the rows whose primary key is new; returns their values of the column ``key``."""
+
+    #: What follows a SELECT whose rows will be changed, and one whose rows must only not change.
+    FOR_CHANGE = ""
+    FOR_READ = ""
+
+    # ---- retailers and keys -----------------------------------------------------------------------------
+
+    def tenant(self, retailer: int, *, change: bool = False) -> TenantRow:
+        """A retailer; with ``change`` nobody else works for it until the end of the transaction."""
+        found = self.ask(
+            "SELECT retailer, name, settings, secret, closed_day, common, stock, customers, spent_day, spent "
+            "FROM tenant WHERE retailer = ?" + (self.FOR_CHANGE if change else self.FOR_READ),
+            (retailer,),
+        )
+        if not found:
+            raise RegularsError(
+                f"there is no retailer {retailer} in the store. Set it up with `regulars serve`"
+            )
+        row = found[0]
+        return TenantRow(row[0], row[1], json.loads(row[2]), bytes(row[3]), *row[4:])
+
+    def tenants(self) -> list[tuple[int, str]]:
+        """Numbers and names of all retailers."""
+        return [(row[0], row[1]) for row in self.ask("SELECT retailer, name FROM tenant ORDER BY retailer")]
+
+    def add_tenant(
+        self, name: str, settings: dict[str, Any], catalog: bytes, secret: bytes, closed: int
+    ) -> int:
+        """A new retailer; returns its number."""
+        taken = self.ask("SELECT COALESCE(MAX(retailer), -1) FROM tenant")[0][0]
+        self.tell(
+            "INSERT INTO tenant VALUES (?, ?, ?, ?, ?, ?, 0, 0, 0, -30000, 0)",
+            (taken + 1, name, json.dumps(settings), catalog, secret, closed),
+        )
+        return int(taken) + 1
+
+    def catalog(self, retailer: int) -> bytes:
+        """The catalog as it was stored."""
+        return bytes(self.ask("SELECT catalog FROM tenant WHERE retailer = ?", (retailer,))[0][0])
+
+    def change_tenant(self, retailer: int, **columns: Any) -> None:
+        """Set columns of a retailer."""
+        names = ", ".join(f"{name} = ?" for name in columns)
+        self.tell(f"UPDATE tenant SET {names} WHERE retailer = ?", (*columns.values(), retailer))  # noqa: S608
+
+    def add_key(self, digest: str, retailer: int, role: str, source: str) -> None:
+        """A key that opens the door in a role."""
+        self.tell("INSERT INTO api_key VALUES (?, ?, ?, ?)", (digest, retailer, role, source))
+
+    def keys(self) -> list[tuple[str, int, str, str]]:
+        """Digest, retailer, role and source of every key."""
+        return [
+            (row[0], row[1], row[2], row[3])
+            for row in self.ask("SELECT digest, retailer, role, source FROM api_key")
+        ]
+
+    # ---- customers --------------------------------------------------------------------------------------
+
+    def customers(
+        self, retailer: int, numbers: Sequence[int], *, change: bool = True
+    ) -> dict[int, CustomerRow]:
+        """Customers by number; those who were erased are not there."""
+        if not numbers:
+            return {}
+        found = self.ask(
+            "SELECT c.customer, c.into_customer, c.consent, c.contact, c.known, c.profile, c.entries, c.chain, k.key "
+            "FROM customer c JOIN person_key k ON k.retailer = c.retailer AND k.customer = c.customer "
+            "WHERE c.retailer = ? AND c.customer {among} ORDER BY c.customer"
+            + (self.FOR_CHANGE if change else ""),
+            (retailer, sorted(set(numbers))),
+        )
+        return {
+            row[0]: CustomerRow(
+                row[0],
+                row[1],
+                bytes(row[2]),
+                bytes(row[3]),
+                bytes(row[4]),
+                bytes(row[5]),
+                row[6],
+                row[7],
+                bytes(row[8]),
+            )
+            for row in found
+        }
+
+    def everybody(self, retailer: int) -> list[int]:
+        """Numbers of all customers who were not merged into another."""
+        return [
+            row[0]
+            for row in self.ask(
+                "SELECT customer FROM customer WHERE retailer = ? AND into_customer < 0 ORDER BY customer",
+                (retailer,),
+            )
+        ]
+
+    def add_customers(self, retailer: int, rows: Sequence[CustomerRow]) -> None:
+        """New customers, with their keys."""
+        self.append(
+            "person_key", ("retailer", "customer", "key"), [(retailer, r.customer, r.key) for r in rows]
+        )
+        self.append(
+            "customer",
+            (
+                "retailer",
+                "customer",
+                "into_customer",
+                "consent",
+                "contact",
+                "known",
+                "profile",
+                "entries",
+                "chain",
+            ),
+            [(retailer, *row[:8]) for row in rows],
+        )
+
+    def change_customers(self, retailer: int, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+        """Write columns of customers; each row is their values and the customer's number."""
+        names = ", ".join(f"{name} = ?" for name in columns)
+        self.tell_each(
+            f"UPDATE customer SET {names} WHERE customer = ? AND retailer = {int(retailer)}",  # noqa: S608
+            rows,
+        )
+
+    def aliases(self, retailer: int, digests: Sequence[str]) -> dict[str, int]:
+        """Customers by digest of an identifier."""
+        if not digests:
+            return {}
+        return dict(
+            self.ask(
+                "SELECT digest, customer FROM alias WHERE retailer = ? AND digest {among}",
+                (retailer, list(digests)),
+            )
+        )
+
+    def add_aliases(self, retailer: int, rows: Sequence[tuple[str, int, str]]) -> set[str]:
+        """Identifiers as (digest, customer, kind); those that are taken stay as they are. Returns the new ones."""
+        return self.add_new(
+            "alias", ("retailer", "digest", "customer", "kind"), "digest", [(retailer, *row) for row in rows]
+        )
+
+    def merged_into(self, retailer: int, customers: Sequence[int]) -> dict[int, int]:
+        """Of these customers those who were merged, and into whom."""
+        if not customers:
+            return {}
+        return dict(
+            self.ask(
+                "SELECT customer, into_customer FROM customer "
+                "WHERE retailer = ? AND customer {among} AND into_customer >= 0",
+                (retailer, list(customers)),
+            )
+        )
+
+    def merged_from(self, retailer: int, customer: int) -> list[int]:
+        """Who was merged into this customer."""
+        return [
+            row[0]
+            for row in self.ask(
+                "SELECT customer FROM customer WHERE retailer = ? AND into_customer = ? ORDER BY customer",
+                (retailer, customer),
+            )
+        ]
+
+    def add_merge(self, retailer: int, customer: int, into: int, at_ms: int, before: bytes) -> None:
+        """Note a merge, with how the other stood before."""
+        self.append(
+            "merge", ("retailer", "customer", "into_customer", "at_ms", "undone", "before"),
+            [(retailer, customer, into, at_ms, 0, before)],
+        )  # fmt: skip
+
+    def last_merge(self, retailer: int, customer: int) -> tuple[int, int, bytes] | None:
+        """(into, at_ms, before) of the last merge that was not undone."""
+        found = self.ask(
+            "SELECT into_customer, at_ms, before FROM merge WHERE retailer = ? AND customer = ? AND undone = 0 "
+            "ORDER BY at_ms DESC LIMIT 1",
+            (retailer, customer),
+        )
+        return (found[0][0], found[0][1], bytes(found[0][2])) if found else None
+
+    def undo_merge(self, retailer: int, customer: int, at_ms: int) -> None:
+        """Note that it was undone."""
+        self.tell(
+            "UPDATE merge SET undone = 1 WHERE retailer = ? AND customer = ? AND at_ms = ?",
+            (retailer, customer, at_ms),
+        )
+
+    def owned(self, retailer: int, customers: Sequence[int], kinds: Sequence[str]) -> set[int]:
+        """Of these customers those who are known under an identifier of one of these kinds."""
+        if not customers:
+            return set()
+        return {
+            row[0]
+            for row in self.ask(
+                "SELECT DISTINCT customer FROM alias WHERE retailer = ? AND customer {among} AND kind {among}",
+                (retailer, list(customers), list(kinds)),
+            )
+        }
+
+    # ---- events -----------------------------------------------------------------------------------------
+
+    def put_in(self, rows: Sequence[tuple[int, str, int, int, bytes]]) -> None:
+        """Received, not yet applied: (retailer, source, received_ms, wait, body)."""
+        self.append("inbox", ("retailer", "source", "received_ms", "wait", "body"), rows)
+
+    def take_out(self, retailer: int, most: int) -> list[tuple[int, str, int, bytes]]:
+        """What was received and not yet applied, oldest first: (seq, source, received_ms, body)."""
+        return [
+            (row[0], row[1], row[2], bytes(row[3]))
+            for row in self.ask(
+                "SELECT seq, source, received_ms, body FROM inbox WHERE retailer = ? AND wait = 1 ORDER BY seq LIMIT ?",
+                (retailer, most),
+            )
+        ]
+
+    def applied(self, seqs: Sequence[int]) -> None:
+        """These are in the records now."""
+        self.tell("DELETE FROM inbox WHERE seq {among}", (list(seqs),))
+
+    def first_seen(self, retailer: int, digests: Sequence[str], day: int) -> set[str]:
+        """Which of these messages were never seen within the window; from now on they were."""
+        unique = list(dict.fromkeys(digests))
+        return self.add_new(
+            "seen", ("retailer", "digest", "day"), "digest", [(retailer, each, day) for each in unique]
+        )
+
+    def forget_seen(self, retailer: int, before: int) -> None:
+        """Messages of days before this one may come again."""
+        self.tell("DELETE FROM seen WHERE retailer = ? AND day < ?", (retailer, before))
+
+    def add_events(self, rows: Sequence[tuple[int, int, int, bytes]]) -> None:
+        """(retailer, customer, at_ms, body)."""
+        self.append("event", ("retailer", "customer", "at_ms", "body"), rows)
+
+    def events(self, retailer: int, customer: int) -> Iterator[tuple[int, bytes]]:
+        """Her events as (at_ms, body), as they came."""
+        for row in self.ask(
+            "SELECT at_ms, body FROM event WHERE retailer = ? AND customer = ? ORDER BY seq",
+            (retailer, customer),
+        ):
+            yield row[0], bytes(row[1])
+
+    # ---- decisions and ledger -----------------------------------------------------------------------------
+
+    def add_decisions(self, retailer: int, rows: Sequence[DecisionRow]) -> None:
+        """New decisions."""
+        self.append(
+            "decision",
+            ("retailer", "id", "customer", "day", "waits", "body"),
+            [(retailer, *row) for row in rows],
+        )
+
+    def decisions(self, retailer: int, ids: Sequence[str], *, change: bool = False) -> dict[str, DecisionRow]:
+        """Decisions by id."""
+        if not ids:
+            return {}
+        return {row.id: row for row in self._decisions("id {among}", (retailer, sorted(set(ids))), change)}
+
+    def waiting(self, retailer: int, customers: Sequence[int], since: int) -> list[DecisionRow]:
+        """Contacts of these customers whose outcome is open, of days from ``since`` on."""
+        if not customers:
+            return []
+        return self._decisions(
+            "customer {among} AND waits = 1 AND day >= ?", (retailer, sorted(set(customers)), since), True
+        )
+
+    def ripe(self, retailer: int, until: int, most: int) -> list[DecisionRow]:
+        """Open contacts of days up to ``until``, by day."""
+        return self._decisions("waits = 1 AND day <= ?", (retailer, until), True, f" LIMIT {int(most)}")
+
+    def of_customer(self, retailer: int, customer: int) -> list[DecisionRow]:
+        """All decisions about one customer."""
+        return self._decisions("customer = ?", (retailer, customer), False)
+
+    def _decisions(
+        self, where: str, values: Sequence[Any], change: bool, limit: str = ""
+    ) -> list[DecisionRow]:
+        found = self.ask(
+            f"SELECT id, customer, day, waits, body FROM decision WHERE retailer = ? AND {where} "  # noqa: S608
+            f"ORDER BY day, id{limit}" + (self.FOR_CHANGE if change else ""),
+            values,
+        )
+        return [DecisionRow(row[0], row[1], row[2], row[3], bytes(row[4])) for row in found]
+
+    def change_decisions(self, retailer: int, rows: Iterable[tuple[int, bytes, str]]) -> None:
+        """Write (waits, body, id)."""
+        self.tell_each(
+            f"UPDATE decision SET waits = ?, body = ? WHERE id = ? AND retailer = {int(retailer)}",  # noqa: S608
+            list(rows),
+        )
+
+    def add_entries(self, retailer: int, rows: Sequence[tuple[int, int, bytes]]) -> None:
+        """Ledger entries as (customer, number, body)."""
+        self.append("entry", ("retailer", "customer", "number", "body"), [(retailer, *row) for row in rows])
+
+    def entries(self, retailer: int, customer: int) -> list[bytes]:
+        """Her ledger, oldest first."""
+        return [
+            bytes(row[0])
+            for row in self.ask(
+                "SELECT body FROM entry WHERE retailer = ? AND customer = ? ORDER BY number",
+                (retailer, customer),
+            )
+        ]
+
+    # ---- what all have in common --------------------------------------------------------------------------
+
+    def common(self, retailer: int, version: int) -> bytes | None:
+        """What was learned from everybody, by version."""
+        found = self.ask("SELECT body FROM common WHERE retailer = ? AND version = ?", (retailer, version))
+        return bytes(found[0][0]) if found else None
+
+    def add_common(self, retailer: int, version: int, day: int, body: bytes) -> None:
+        """A new version, learned up to the end of ``day``."""
+        self.tell("INSERT INTO common VALUES (?, ?, ?, ?)", (retailer, version, day, body))
+
+    def drop_common(self, retailer: int, version: int) -> None:
+        """A version that no decision rests on."""
+        self.tell("DELETE FROM common WHERE retailer = ? AND version = ?", (retailer, version))
+
+    def decided_on(self, retailer: int, day: int) -> bool:
+        """Whether anything was decided on a day."""
+        return bool(
+            self.ask("SELECT 1 FROM decision WHERE retailer = ? AND day = ? LIMIT 1", (retailer, day))
+        )
+
+    def add_delta(self, retailer: int, day: int, body: bytes) -> None:
+        """What a day's purchases add to the sums of everybody."""
+        self.append("delta", ("retailer", "day", "body"), [(retailer, day, body)])
+
+    def take_deltas(self, retailer: int, until: int) -> list[tuple[int, bytes]]:
+        """Take out (day, body) of days up to ``until``, by day."""
+        found = self.ask(
+            "SELECT seq, day, body FROM delta WHERE retailer = ? AND day <= ? ORDER BY day, seq",
+            (retailer, until),
+        )
+        if found:
+            self.tell("DELETE FROM delta WHERE seq {among}", ([row[0] for row in found],))
+        return [(row[1], bytes(row[2])) for row in found]
+
+    def on_hand(self, retailer: int) -> list[tuple[int, int, int]]:
+        """(product, units, hidden) of the products whose stock is told."""
+        return [
+            (row[0], row[1], row[2])
+            for row in self.ask(
+                "SELECT product, units, hidden FROM on_hand WHERE retailer = ? ORDER BY product", (retailer,)
+            )
+        ]
+
+    def set_on_hand(self, retailer: int, rows: Sequence[tuple[int, int, int]]) -> None:
+        """Write (product, units, hidden)."""
+        self.tell_each(
+            "INSERT INTO on_hand (retailer, product, units, hidden) VALUES (?, ?, ?, ?) "
+            "ON CONFLICT (retailer, product) DO UPDATE SET units = excluded.units, hidden = excluded.hidden",
+            [(retailer, *row) for row in rows],
+        )
+
+    # ---- idempotency ----------------------------------------------------------------------------------------
+
+    def claim(self, retailer: int, digest: str, request: str, day: int) -> tuple[str, int, bytes] | None:
+        """Claim a key before the work: None when it is ours now, else (request, status, body) of who had it."""
+        new = self.add_new(
+            "claim", ("retailer", "digest", "request", "day", "status", "body"), "digest",
+            [(retailer, digest, request, day, 0, b"")],
+        )  # fmt: skip
+        if digest in new:
+            return None
+        row = self.ask(
+            "SELECT request, status, body FROM claim WHERE retailer = ? AND digest = ?", (retailer, digest)
+        )[0]
+        return row[0], row[1], bytes(row[2])
+
+    def answer(self, retailer: int, digest: str, status: int, body: bytes) -> None:
+        """Keep what was answered under a claimed key."""
+        self.tell(
+            "UPDATE claim SET status = ?, body = ? WHERE retailer = ? AND digest = ?",
+            (status, body, retailer, digest),
+        )
+
+    def release(self, retailer: int, digest: str) -> None:
+        """Give a claimed key back: the work failed and may be tried again."""
+        self.tell("DELETE FROM claim WHERE retailer = ? AND digest = ?", (retailer, digest))
+
+    # ---- erasing -----------------------------------------------------------------------------------------------
+
+    def erase(self, retailer: int, customers: Sequence[int], day: int) -> None:
+        """Take every row of these customers out, and note that they were erased."""
+        for table in OF_CUSTOMER:
+            delete = f"DELETE FROM {table} WHERE retailer = ? AND customer {{among}}"  # noqa: S608
+            self.tell(delete, (retailer, list(customers)))
+        self.add_new(
+            "erased",
+            ("retailer", "customer", "day"),
+            "customer",
+            [(retailer, each, day) for each in customers],
+        )
+
+
+class Store(ABC):
+    """A database with the tables of the live engine."""
+
+    @abstractmethod
+    def transaction(self) -> AbstractContextManager[Transaction]:
+        """All that is written in the block is durable when it is left, and gone when it is left by an error."""
+
+    @abstractmethod
+    def tidy(self) -> None:
+        """Wipe what deleted rows left behind in files and logs."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Let go of the database."""
+
+    def migrate(self, words: dict[str, str]) -> None:
+        """Run the steps that this store has not had yet."""
+        with self.transaction() as work:
+            work.tell("CREATE TABLE IF NOT EXISTS step (number INTEGER PRIMARY KEY)")
+        with self.transaction() as work:
+            done = {row[0] for row in work.ask("SELECT number FROM step")}
+        if done and max(done) >= len(MIGRATIONS):
+            raise RegularsError(
+                f"the store is of a newer version: it has step {max(done)}, this one knows {len(MIGRATIONS) - 1}. "
+                "Install the newer version"
+            )
+        for number, statements in enumerate(MIGRATIONS):
+            if number in done:
+                continue
+            with self.transaction() as work:
+                if work.add_new("step", ("number",), "number", [(number,)]):
+                    for statement in statements:
+                        work.tell(statement.format(**words))
