@@ -69,14 +69,14 @@ def record_of(
     columns: dict[str, NDArray[Any]] = {"customer": np.array(names, np.uint32)}
     for part, blobs in ((CONTACT, contact), (KNOWN, known)):
         table = _joined(blobs, layout(categories, part))
-        columns |= {name: np.ascontiguousarray(table[name]) for name in part}
+        columns |= {name: np.array(table[name], order="C") for name in part}
     return Record(**columns)
 
 
 def consent_of(blobs: Sequence[bytes]) -> Consent:
     """The consent of these customers, in this order."""
     table = _joined(blobs, _CONSENT)
-    return Consent._make(np.ascontiguousarray(table[name]) for name in Consent._fields)
+    return Consent._make(np.array(table[name], order="C") for name in Consent._fields)
 
 
 @cache

@@ -130,12 +130,11 @@ class StockRequest(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
     products: Annotated[list[StockLine], Meta(min_length=1, max_length=10_000)]
 
 
-class Done(msgspec.Struct, rename="camel", omit_defaults=True):
+class Done(msgspec.Struct):
     """It was done, and is durable."""
 
-    success: bool = msgspec.field(default=True)
-    status: int = 1
-    message: str = ""
+    success: bool = True
+    status: int = 1  #: PostHog's word for it
 
 
 class LedgerEntry(msgspec.Struct, rename="camel"):
