@@ -440,18 +440,32 @@ def _sum(entries: Sequence[tuple[str, str, str]]) -> str:
     return f"{messages} message{'s' if messages > 1 else ''}, {good} compelling"
 
 
+#: So many things bought or needed on a day are named on the page.
+LISTED = 4
+
+
 def _days(entries: Sequence[tuple[str, str, str]]) -> tuple[tuple[str, str, tuple[Entry, ...]], ...]:
-    """Entries by day as (date, said, entries); what was needed and bought on a day is one entry each."""
+    """Entries by day as (date, said, entries); what was needed and bought on a day is one entry each.
+
+    Of a long list the first few are named; `regulars diary` has them all.
+    """
     days: dict[str, list[Entry]] = {}
+    lists: dict[str, list[str]] = {}
     for date, kind, text in entries:
         day = days.setdefault(date, [])
-        if day and kind in ("bought", "need") and day[-1].kind == kind:
-            day[-1] = Entry(kind, "", f"{day[-1].text}, {text}")
+        if kind in ("bought", "need"):
+            lists[date] = [*lists[date], text] if day and day[-1].kind == kind else [text]
+            said = Entry(kind, "", _shortened(lists[date]))
+            day[-1:] = [said] if len(lists[date]) > 1 else [*day[-1:], said]
         else:
-            day.append(
-                Entry(kind, verdict_of(text) if kind == "verdict" else "", _without_verdict(kind, text))
-            )
+            verdict = verdict_of(text) if kind == "verdict" else ""
+            day.append(Entry(kind, verdict, _without_verdict(kind, text)))
     return tuple((date, _day(date), tuple(day)) for date, day in days.items())
+
+
+def _shortened(names: list[str]) -> str:
+    more = len(names) - LISTED
+    return ", ".join(names[:LISTED]) + (f" and {more} more" if more > 0 else "")
 
 
 def verdict_of(text: str) -> str:
