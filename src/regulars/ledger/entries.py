@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any, Self
 
 import numpy as np
@@ -141,9 +142,7 @@ class Entries:
         self, row: int, day: int, kind: Kind, opened: U8, hidden: U8, purpose: Purpose, context: str
     ) -> None:
         scopes = _scopes(opened)
-        purposes = {Purpose.CONTACT if scope == Scope.CONTACT.name else purpose for scope in scopes}
-        names = tuple(which.name for which in sorted(purposes))
-        self._append(row, day, kind, scopes, names, _scopes(hidden), context)
+        self._append(row, day, kind, scopes, _purposes(scopes, Purpose(purpose)), _scopes(hidden), context)
 
     def _append(
         self,
@@ -157,15 +156,28 @@ class Entries:
         cents: int = 0,
     ) -> None:
         number, before = self.head(row)
-        bare = Entry(number, int(day), kind, scopes, purposes, covert, context, cents, "")
-        self.of[row].append(replace(bare, chain=_chain(bare, before)))
+        entry = Entry(number, int(day), kind, scopes, purposes, covert, context, cents, "")
+        object.__setattr__(entry, "chain", _chain(entry, before))  # frozen from here on
+        self.of[row].append(entry)
 
 
 def _chain(entry: Entry, before: str) -> str:
-    told = {name: value for name, value in asdict(entry).items() if name != "chain"}
+    told = {name: value for name, value in vars(entry).items() if name != "chain"}
     text = json.dumps([before, told], sort_keys=True, separators=(",", ":"))
     return hashlib.blake2b(text.encode(), digest_size=DIGEST_BYTES).hexdigest()
 
 
 def _scopes(row: U8) -> tuple[str, ...]:
+    return _named(row.tobytes())
+
+
+@cache
+def _named(row: bytes) -> tuple[str, ...]:
     return tuple(scope.name for scope in Scope if row[scope])
+
+
+@cache
+def _purposes(scopes: tuple[str, ...], purpose: Purpose) -> tuple[str, ...]:
+    """For what these scopes are opened: the contact scope is ever for CONTACT."""
+    opened = {Purpose.CONTACT if scope == Scope.CONTACT.name else purpose for scope in scopes}
+    return tuple(which.name for which in sorted(opened))

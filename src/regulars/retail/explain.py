@@ -8,6 +8,8 @@ was opened to answer.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -171,12 +173,15 @@ def to_her(decisions: Decisions, k: int, names: tuple[str, ...]) -> str:
     return words
 
 
-def to_manager(decisions: Decisions, k: int, names: tuple[str, ...]) -> str:
-    """Decision ``k`` in the manager's words."""
+def to_manager(
+    decisions: Decisions, k: int, names: tuple[str, ...], labels: NDArray[np.integer[Any]] | None = None
+) -> str:
+    """Decision ``k`` in the manager's words; ``labels`` are those of all decisions, when they are known already."""
     name = names[int(decisions.category[k])] if decisions.category[k] >= 0 else "no category"
-    verdict = Verdict(int(label(decisions.predicted[k : k + 1])[0])).name.lower()
+    found = label(decisions.predicted[k : k + 1])[0] if labels is None else labels[k]
+    verdict = Verdict(int(found)).name.lower()
     chance = round(100 * float(decisions.predicted[k, Verdict.COMPELLING]), 1)
-    used = [scope.name.lower() for scope in Scope if int(decisions.scopes[k]) >> scope & 1]
+    used = named(int(decisions.scopes[k]))
     reason, channel = Reason(int(decisions.reason[k])), Channel(int(decisions.channel[k]))
     saving = round(100 * float(decisions.saving[k]))
     return (
@@ -190,6 +195,12 @@ def to_manager(decisions: Decisions, k: int, names: tuple[str, ...]) -> str:
 def silent_words(reason: Reason) -> tuple[str, str]:
     """Why nothing was said, in her words and in the manager's."""
     return _SILENT[reason]
+
+
+@cache
+def named(scopes: int) -> tuple[str, ...]:
+    """Bits of Scope in words."""
+    return tuple(scope.name.lower() for scope in Scope if scopes >> scope & 1)
 
 
 def said_words(reason: Reason) -> str:

@@ -15,7 +15,7 @@ import time
 import zlib
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import msgspec
 import numpy as np
@@ -27,6 +27,7 @@ from starlette.routing import Route as StarletteRoute
 
 from regulars.errors import RegularsError, SettingError
 from regulars.ledger import verify
+from regulars.retail import explain
 from regulars.retail.catalog import Option
 from regulars.retail.decision import Reason
 from regulars.service import intake, naming, openapi, segment, wire
@@ -152,7 +153,7 @@ async def _deliver(service: Service, asked: Asked, events: list[Event]) -> wire.
     if asked.gpc:
         for event in events:
             event.gpc = True
-    await asyncio.wrap_future(service.engine.take_in(asked.shop, asked.who.source, events))
+    await service.engine.in_loop("in", asked.shop, events, asked.who.source)
     service.events.inc(len(events))
     return wire.Done()
 
@@ -168,7 +169,7 @@ async def _decide(service: Service, asked: Asked) -> wire.Decision:
     at_ms = asked.received_ms if body.moment is None else segment.moment(body.moment, "moment")
     channel = None if body.channel is None else CHANNELS[body.channel]
     ask = Ask(-1, channel, at_ms, body.timezone or "", names)
-    answer = (await asyncio.wrap_future(service.engine.decide(asked.shop, [ask])))[0]
+    answer = (await service.engine.in_loop("decide", asked.shop, [ask]))[0]
     service.decisions.labels(_ACTION[answer.stored.action]).inc()
     return decision_of(asked.shop, answer.id, answer.stored, answer.for_everybody)
 
@@ -226,7 +227,7 @@ def _standing(shop: Shop, offer: int) -> wire.Offer | None:
 
 
 def _scopes(bits: int) -> list[str]:
-    return [scope.name.lower() for scope in Scope if bits >> scope & 1]
+    return list(explain.named(bits))
 
 
 async def _explained(service: Service, asked: Asked) -> wire.Explained:
@@ -409,7 +410,7 @@ T = TypeVar("T")
 
 
 async def _in_transaction(service: Service, asked: Asked, work_on: Callable[[Transaction], T]) -> T:
-    return await asyncio.wrap_future(service.engine.call(asked.shop, work_on))
+    return cast(T, await service.engine.in_loop("call", asked.shop, (work_on, True)))
 
 
 def _source(path: str, does: Handler, about: str, takes: Any, key: str = "writeKey") -> Route:

@@ -145,7 +145,7 @@ def _write(
         customers.append(
             CustomerRow(
                 k, -1, seal.close(allowed[k], CONSENT), seal.close(contact[k], CONTACT), seal.close(known[k], KNOWN),
-                seal.close(profile, PROFILE), *ledger.head(k), key,
+                seal.close(profile, PROFILE), *ledger.head(k), 0, -1, key,
             )
         )  # fmt: skip
         entries += [(k, e.number, seal.close(msgspec.json.encode(e), b"entry")) for e in ledger.of[k]]

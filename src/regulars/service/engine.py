@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import queue
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from regulars.errors import RegularsError
 from regulars.service import intake
@@ -30,7 +32,7 @@ class _Job:
     shop: Shop
     given: Any
     source: str = ""
-    done: Future[Any] = field(default_factory=Future)
+    done: Future[Any] | asyncio.Future[Any] = field(default_factory=Future)
 
 
 class Engine:
@@ -61,17 +63,23 @@ class Engine:
 
     def take_in(self, shop: Shop, source: str, events: Sequence[Event]) -> Future[None]:
         """Write events down; done once they are durable. They are applied before the next decision."""
-        return self._put(_Job("in", shop, list(events), source))
+        return cast(Future[None], self._put(_Job("in", shop, list(events), source)))
 
     def decide(self, shop: Shop, asks: Sequence[Ask]) -> Future[list[Answer]]:
         """Decide about these; done once decisions, caps and ledger are durable."""
-        return self._put(_Job("decide", shop, list(asks)))
+        return cast(Future[list[Answer]], self._put(_Job("decide", shop, list(asks))))
 
     def call(self, shop: Shop, work_on: Callable[[Transaction], T], *, drained: bool = True) -> Future[T]:
         """Do something in a transaction of its own, after everything that was written down is applied."""
-        return self._put(_Job("call", shop, (work_on, drained)))
+        return cast(Future[T], self._put(_Job("call", shop, (work_on, drained))))
 
-    def _put(self, job: _Job) -> Future[Any]:
+    async def in_loop(self, kind: str, shop: Shop, given: Any, source: str = "") -> Any:
+        """The same as :meth:`take_in`, :meth:`decide` and :meth:`call`, awaited in the running event loop."""
+        done: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self._put(_Job(kind, shop, given, source, done))
+        return await done
+
+    def _put(self, job: _Job) -> Any:
         if not self._worker.is_alive():
             raise RegularsError("the engine was stopped; start the service again")
         self._jobs.put(job)
@@ -143,13 +151,36 @@ class Engine:
         except Exception as error:
             # What was learned or counted in memory belongs to a transaction that never was.
             shop.forget()
-            for job in batch:
-                job.done.set_exception(error)
+            _tell(batch, [None] * len(batch), error)
             return
         if batch[0].kind == "in":
             self._waits.add(shop.number)
-        for job, answer in zip(batch, answers, strict=True):
+        _tell(batch, answers, None)
+
+
+def _tell(batch: list[_Job], answers: list[Any], error: Exception | None) -> None:
+    """Tell everybody who waits; those of one event loop with a single call, for each call wakes it."""
+    loops: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[Any], Any]]] = {}
+    for job, answer in zip(batch, answers, strict=True):
+        if isinstance(job.done, asyncio.Future):
+            loops.setdefault(job.done.get_loop(), []).append((job.done, answer))
+        elif error is not None:
+            job.done.set_exception(error)
+        else:
             job.done.set_result(answer)
+    for loop, waiting in loops.items():
+        with suppress(RuntimeError):  # the loop was closed: nobody waits any more
+            loop.call_soon_threadsafe(_tell_here, waiting, error)
+
+
+def _tell_here(waiting: list[tuple[asyncio.Future[Any], Any]], error: Exception | None) -> None:
+    for future, answer in waiting:
+        if future.done():
+            continue
+        if error is not None:
+            future.set_exception(error)
+        else:
+            future.set_result(answer)
 
 
 def _batches(jobs: list[_Job]) -> list[list[_Job]]:

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regulars import draws
+from regulars.errors import RegularsError
 from regulars.ledger.entries import Entries, Entry, verify
 from regulars.retail import contact_rules, explain, policies
 from regulars.retail import decision as decisions_of
@@ -28,6 +29,7 @@ from regulars.retail.consent import Consent
 from regulars.retail.contact_rules import ContactRules
 from regulars.retail.decision import Decisions, Reason
 from regulars.retail.learn import Block
+from regulars.retail.predicted_verdict import label
 from regulars.retail.record import Record
 from regulars.retail.retailer import Retailer
 from regulars.service import rows as codec
@@ -90,7 +92,7 @@ class Stored(msgspec.Struct):
     out: list[int] = []  #: products that were not on hand
     consent: bytes = b""
     contact: bytes = b""
-    known: bytes = b""  #: deflated
+    known: int = 0  #: version of the rest of her record
     settings: str = ""
 
 
@@ -270,7 +272,7 @@ class Shop:
             rows.append(
                 CustomerRow(
                     first + k, -1, seal.close(consent, CONSENT), seal.close(contact, CONTACT),
-                    seal.close(known, KNOWN), seal.close(profile, PROFILE), 0, "", key,
+                    seal.close(known, KNOWN), seal.close(profile, PROFILE), 0, "", 0, -1, key,
                 )
             )  # fmt: skip
         work.add_customers(self.number, rows)
@@ -313,10 +315,13 @@ class Shop:
     def keep(self, work: Transaction, seats: Seats, *, known: bool = False, consent: bool = False) -> None:
         """Put back what changed of the seated: contacts and ledger always, the rest when it may have."""
         columns = ["contact"]
-        parts = [_sealed(seats.seals, codec.packed(seats.record, codec.CONTACT), CONTACT)]
+        parts: list[Sequence[Any]] = [
+            _sealed(seats.seals, codec.packed(seats.record, codec.CONTACT), CONTACT)
+        ]
         if known:
-            columns.append("known")
+            columns += ["known", "version"]
             parts.append(_sealed(seats.seals, codec.packed(seats.record, codec.KNOWN), KNOWN))
+            parts.append([row.version + 1 for row in seats.rows])
         if consent:
             columns.append("consent")
             parts.append(_sealed(seats.seals, codec.packed_consent(seats.consent), CONSENT))
@@ -354,7 +359,7 @@ class Shop:
                 tenant = work.tenant(self.number, change=True)
                 self.retailer._spent[:] = tenant.spent_day, tenant.spent
             seats = self.seat(work, [asks[k].customer for k in wave])
-            before = (packed_consents := codec.packed_consent(seats.consent), list(seats.contact))
+            consent, contact = codec.packed_consent(seats.consent), seats.contact
             rows: list[DecisionRow] = []
             groups: dict[tuple[int, int], list[int]] = defaultdict(list)
             for k in wave:
@@ -365,18 +370,40 @@ class Shop:
                 for k, stored in self._say(seats, day, channel, [asks[m] for m in members], members):
                     row = seats.place[asks[k].customer]
                     stored.common, stored.out, stored.settings = tenant.common, self._out, self.settings
-                    stored.consent, stored.contact = packed_consents[row], before[1][row]
-                    stored.known = zlib.compress(seats.known[row], 1)
+                    stored.consent, stored.contact = consent[row], contact[row]
+                    stored.known = seats.rows[row].version
                     name = os.urandom(12).hex()
                     body = seats.seals[row].close(msgspec.msgpack.encode(stored), DECISION)
                     rows.append(DecisionRow(name, asks[k].customer, day, int(stored.number >= 0), body))
                     answers[k] = Answer(name, stored)
-            self.keep(work, seats)
+            self._keep_decided(work, seats)
             work.add_decisions(self.number, rows)
             if budget:
                 spent_day, spent = self.retailer._spent.tolist()
                 work.change_tenant(self.number, spent_day=spent_day, spent=spent)
         return [self._with_shelf(work, asks[k], answers.get(k)) for k in range(len(asks))]
+
+    def _keep_decided(self, work: Transaction, seats: Seats) -> None:
+        """Put back contacts and accounts of those of whom something was used, and keep what decisions rested on."""
+        contact = codec.packed(seats.record, codec.CONTACT)
+        entries, changed, copies = [], [], []
+        for k, row in enumerate(seats.rows):
+            fresh = row.kept != row.version
+            if fresh:
+                copies.append((row.customer, row.version, row.known))
+            if not (fresh or seats.ledger.of[k] or contact[k] != seats.contact[k]):
+                continue
+            seal = seats.seals[k]
+            entries += [
+                (row.customer, entry.number, seal.close(msgspec.json.encode(entry), ENTRY))
+                for entry in seats.ledger.of[k]
+            ]
+            changed.append(
+                (seal.close(contact[k], CONTACT), *seats.ledger.head(k), row.version, row.customer)
+            )
+        work.keep_known(self.number, copies)
+        work.add_entries(self.number, entries)
+        work.change_customers(self.number, ("contact", "entries", "chain", "kept"), changed)
 
     def _found(self, work: Transaction, asks: Sequence[Ask]) -> list[Ask]:
         """The same asks with the numbers of those who are known under their names."""
@@ -420,16 +447,22 @@ class Shop:
         who = np.array([seats.place[ask.customer] for ask in asks], np.int32)
         zones = [ask.zone or self.profile(seats, ask.customer).zone for ask in asks]
         hours = np.array([self.calendar.hour(ask.at_ms, zone) for ask, zone in zip(asks, zones, strict=True)])
+        left, _ = contact_rules.room(
+            seats.record, seats.consent.bits, who, day, hours, shop.rules, channels=channels
+        )
         silent = [
-            contact_rules.why_not(
-                seats.record, seats.consent.bits, int(row), day, int(hour), shop.rules, channels=channels
+            None
+            if room
+            else contact_rules.why_not(
+                seats.record, seats.consent.bits, row, day, hour, shop.rules, channels=channels
             )
-            for row, hour in zip(who, hours, strict=True)
+            for room, row, hour in zip(left.tolist(), who.tolist(), hours.tolist(), strict=True)
         ]
         shop.pending.blocks = []
         said = shop.decide(day, who, hours, in_stock=self._in_stock, channels=channels, most=1)
         opened = shop.pending.blocks[-1].scopes if shop.pending.blocks else np.zeros(0, np.uint16)
-        first = {int(row): m for m, row in reversed(list(enumerate(said.customer)))}
+        first = {row: m for m, row in enumerate(said.customer.tolist())}
+        labels = label(said.predicted)
         for k, ask, row, hour, kept_from in zip(
             members, asks, who.tolist(), hours.tolist(), silent, strict=True
         ):
@@ -438,7 +471,7 @@ class Shop:
                 "version": shop.policy.version, "cutoff": shop.cutoff,
             }  # fmt: skip
             if row in first:
-                yield k, self._told(said, first[row], int(opened[first[row]]), about)
+                yield k, self._told(said, first[row], int(opened[first[row]]), about, labels)
                 continue
             yield k, _silence(self._why_silent(kept_from, day), about)
 
@@ -451,7 +484,9 @@ class Shop:
         rationed = self.retailer.ruled_out[contact_rules.RATIONED] > 0
         return Reason.RATIONED if rationed else Reason.NOTHING_FITS
 
-    def _told(self, said: Decisions, m: int, opened: int, about: dict[str, Any]) -> Stored:
+    def _told(
+        self, said: Decisions, m: int, opened: int, about: dict[str, Any], labels: NDArray[Any] | None = None
+    ) -> Stored:
         names = self.assortment.catalog.names
         return Stored(
             number=int(said.number[m]),
@@ -463,11 +498,11 @@ class Shop:
             saving=float(said.saving[m]),
             last_day=int(said.last_day[m]),
             propensity=float(said.propensity[m]),
-            predicted=[float(p) for p in said.predicted[m]],
+            predicted=said.predicted[m].astype(np.float64).tolist(),
             used=int(said.scopes[m]),
             opened=opened,
             to_her=explain.to_her(said, m, names),
-            to_manager=explain.to_manager(said, m, names),
+            to_manager=explain.to_manager(said, m, names, labels),
             features=said.features[m].tobytes(),
             **(about | {"channel": int(said.channel[m])}),
         )
@@ -602,8 +637,14 @@ class Shop:
 
     def then(self, work: Transaction, row: DecisionRow, stored: Stored) -> Retailer:
         """The retailer as it stood before this decision, with her alone; its ledger is of no account."""
+        known = work.known_then(self.number, row.customer, stored.known)
+        key = work.customers(self.number, [row.customer], change=False)[row.customer].key
+        if known is None:
+            raise RegularsError(
+                f"what decision {row.id} rested on is not in the store. Restore it from a backup"
+            )
         record = codec.record_of(
-            [row.customer], [stored.contact], [zlib.decompress(stored.known)], self.categories
+            [row.customer], [stored.contact], [Seal(key).open(known, KNOWN)], self.categories
         )
         self.learned(work, stored.common)
         self.retailer.seat(record, codec.consent_of([stored.consent]), Entries(1))

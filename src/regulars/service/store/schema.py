@@ -19,7 +19,11 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         """CREATE TABLE customer (
             retailer {big} NOT NULL, customer {big} NOT NULL, into_customer {big} NOT NULL, consent {blob} NOT NULL,
             contact {blob} NOT NULL, known {blob} NOT NULL, profile {blob} NOT NULL,
-            entries {big} NOT NULL, chain TEXT NOT NULL, PRIMARY KEY (retailer, customer))""",
+            entries {big} NOT NULL, chain TEXT NOT NULL, version {big} NOT NULL, kept {big} NOT NULL,
+            PRIMARY KEY (retailer, customer))""",
+        """CREATE TABLE known_then (
+            retailer {big} NOT NULL, customer {big} NOT NULL, version {big} NOT NULL, body {blob} NOT NULL,
+            PRIMARY KEY (retailer, customer, version))""",
         """CREATE TABLE person_key (
             retailer {big} NOT NULL, customer {big} NOT NULL, key {blob} NOT NULL, PRIMARY KEY (retailer, customer))""",
         """CREATE TABLE alias (
@@ -67,4 +71,14 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
 )
 
 #: Tables with a column ``customer`` from which an erased customer disappears.
-OF_CUSTOMER = ("customer", "person_key", "alias", "event", "decision", "entry", "household", "merge")
+OF_CUSTOMER = (
+    "customer",
+    "known_then",
+    "person_key",
+    "alias",
+    "event",
+    "decision",
+    "entry",
+    "household",
+    "merge",
+)

