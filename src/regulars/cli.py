@@ -611,11 +611,18 @@ def _live(store: str, retailer: str) -> Iterator[Any]:
     with _serving():
         from regulars.service.engine import Engine
         from regulars.service.store import open_store
+    file = Path(store.removeprefix("sqlite:///"))
+    if store.startswith("sqlite:///") and not file.is_file():
+        raise SettingError(
+            f"there is no store {file}. `regulars serve --demo` or `regulars import` makes one"
+        )
     engine = Engine(open_store(store))
     try:
         named = {shop.name: shop for shop in engine.shops.values()}
         if retailer and retailer not in named:
             raise SettingError(f"the store has no retailer {retailer!r}; it has {', '.join(named) or 'none'}")
+        if not named:
+            raise SettingError(f"the store {store} has no retailer yet. `regulars import` sets one up")
         if not retailer and len(named) != 1:
             raise SettingError(
                 f"the store has {len(named)} retailers; name one with --retailer: {', '.join(named)}"
@@ -650,6 +657,51 @@ def serve(
     with _serving():
         from regulars.service import host as hosts
     hosts.run(store, host, port, demo, lambda text: print(text, file=sys.stderr, flush=True))
+
+
+@app.command(name="import")
+def import_(
+    source: Annotated[Path, typer.Argument(help="Your purchases as CSV or Parquet.")],
+    retailer: Annotated[str, typer.Option("--retailer", help="Its name; one that is new is set up.")],
+    store: Store = "sqlite:///runs/store.db",
+    granted: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--granted", help="What these customers allowed, you vouch: purchases, contact.email ..."
+        ),
+    ] = None,
+    zone: Annotated[str, typer.Option(help="The retailer's time zone, such as Europe/Berlin.")] = "UTC",
+    policy: Annotated[str, typer.Option(help="What a new retailer follows.")] = "considerate",
+    columns: Columns = None,
+    products: Products = None,
+    date_format: DateFormat = None,
+    encoding: Encoding = None,
+    currency: Currency = None,
+    decimal: Decimal = None,
+    rejects: Annotated[Path | None, typer.Option(help="List rows that were left out here.")] = None,
+    json: Json = False,
+) -> None:
+    """Past purchases in bulk: set a retailer up from them, or add them to one that is there."""
+    with _serving():
+        from regulars.service import importing
+    from regulars.sources import tables
+
+    panel = tables.read(
+        source, _pairs(columns, "--columns"), products=products, rejects=rejects, date_format=date_format, encoding=encoding,
+        currency=currency or "USD", decimal=decimal, note=lambda text: print(text, file=sys.stderr),
+    )  # fmt: skip
+    told = importing.bring(
+        store, retailer, panel, importing.granted_by(granted or []), zone, policy,
+        lambda text: print(text, file=sys.stderr, flush=True),
+    )  # fmt: skip
+    if json:
+        print(jsonlib.dumps(told))
+        return
+    print(f"{told['baskets']:,} baskets of {told['customers']:,} customers in retailer {retailer!r}")
+    for kind, count in told["rejects"].items():
+        print(f"  left out: {count:,} {kind}")
+    for role, key in told.get("keys", {}).items():
+        print(f"  key of the role {role}, told this once: {key}")
 
 
 @app.command()

@@ -19,8 +19,8 @@ from regulars.service.shop import Seats, Shop
 from regulars.service.store import Transaction
 from regulars.terms import NEVER, Channel, Fate, Purpose, Reaction, Scope, Verdict, empty_lines
 
-#: A message that comes again within so many days counts once.
-WINDOW_DAYS = 30
+#: The source of what is imported in bulk, and the day until which it is remembered.
+IMPORT, FOREVER = "import", 2**31 - 1
 #: Messages of so many deliveries are applied at a time.
 DRAIN = 64
 #: How long a wish without an end stands.
@@ -106,7 +106,9 @@ def apply(
         naming.digest(shop.secret, Name(f"message {source}", event.message)) if event.message else ""
         for event, source in told
     ]
-    new = work.first_seen(shop.number, [digest for digest in digests if digest], today)
+    # What was imported once is never imported again; what a client sends may come again after the window.
+    until = FOREVER if all(source == IMPORT for _, source in told) else today
+    new = work.first_seen(shop.number, [digest for digest in digests if digest], until)
     events: list[Event] = []
     for (event, _), digest in zip(told, digests, strict=True):
         if digest and digest not in new:

@@ -44,6 +44,8 @@ from regulars.terms import Action, Channel, Fate, OfferKind, Scope, empty_lines
 
 #: Outcomes are settled for so many contacts at a time.
 CHUNK = 5_000
+#: A message that comes again within so many days counts once.
+WINDOW_DAYS = 30
 #: What a sealed value is, so that none can stand in for another.
 CONTACT, KNOWN, CONSENT, PROFILE = b"contact", b"known", b"consent", b"profile"
 DECISION, ENTRY, EVENT = b"decision", b"entry", b"event"
@@ -249,6 +251,7 @@ class Shop:
             for column, more in zip(shop.totals, _totals(body, shop.totals), strict=True):
                 column += more
         shop.renew(day)
+        work.forget_seen(self.number, day - WINDOW_DAYS)
         version = tenant.common + 1
         if not work.decided_on(self.number, day):
             work.drop_common(self.number, tenant.common)

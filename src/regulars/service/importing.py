@@ -1,0 +1,308 @@
+"""Past purchases in bulk: a retailer out of a table, or more purchases of one that is there already."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import polars as pl
+
+from regulars.errors import SettingError
+from regulars.ledger.entries import Entries
+from regulars.retail import catalog as catalogs
+from regulars.retail import consent as consents
+from regulars.retail import record as records
+from regulars.service import intake, naming
+from regulars.service import rows as codec
+from regulars.service.assortment import Assortment
+from regulars.service.engine import Engine
+from regulars.service.events import Did, Event, Line
+from regulars.service.naming import USER, Name
+from regulars.service.opening import Opening, open_shop
+from regulars.service.seal import Seal, new_key
+from regulars.service.shop import (
+    CONSENT,
+    CONTACT,
+    ENTRY,
+    EVENT,
+    KNOWN,
+    PROFILE,
+    Profile,
+    Shop,
+    packed_snapshot,
+)
+from regulars.service.store import Store, Transaction, open_store
+from regulars.service.store.sql import CustomerRow
+from regulars.shelf import Shelf
+from regulars.sources.panel import Panel, shelf_from
+from regulars.terms import Fate, Lines, Scope, empty_lines
+
+#: Baskets that are applied in one transaction to a retailer that is there already.
+CHUNK = 500
+#: Days beyond the last purchase on which deals of the shelf still stand.
+AHEAD = 60
+_NOON = 12 * 3600
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Granted:
+    """What these customers allowed before they came here; whoever imports them vouches for it.
+
+    Attributes
+    ----------
+    grants : (scope, bits of Purpose)
+    channels : bits of Channel on which they opted in
+    """
+
+    grants: tuple[tuple[Scope, int], ...] = ()
+    channels: int = 0
+
+
+def granted_by(words: Sequence[str]) -> Granted:
+    """From words such as ``purchases``, ``stated.personalize`` or ``contact.email``.
+
+    Raises
+    ------
+    SettingError
+        when a word names neither a scope nor a channel.
+    """
+    grants: list[tuple[Scope, int]] = []
+    channels = 0
+    for word in words:
+        found = intake.grants_of(word)
+        if not found:
+            raise SettingError(
+                f"{word!r} names no scope. Write purchases, stated.personalize or contact.email"
+            )
+        for scope, purposes, channel in found:
+            grants.append((scope, purposes))
+            channels |= 0 if channel is None else 1 << channel
+    return Granted(tuple(grants), channels)
+
+
+def assortment_of(panel: Panel, goods: Shelf, days: int) -> Assortment:
+    """What a panel's retailer sells, and the offers that stand on its shelf."""
+    names = tuple(name.lower() for name in panel.categories["name"])
+    found = catalogs.build(
+        panel.coupons, panel.coupon_products, panel.campaigns, goods, names, days=days,
+        first_weekday=panel.start.weekday(),
+    )  # fmt: skip
+    titles = panel.products.select(
+        pl.col("type_name").fill_null("").str.to_lowercase()
+        + pl.lit(" ")
+        + pl.col("package_size").fill_null("")
+    ).to_series()
+    return Assortment(
+        found,
+        tuple(map(str, panel.products["product_id"])),
+        tuple(title.strip() for title in titles),
+        panel.products["category"].to_numpy().astype(np.uint16),
+    )
+
+
+def add(engine: Engine, shop: Shop, panel: Panel, say: Say) -> intake.Taken:
+    """More purchases of a retailer that is there already, each basket once, as if its till had sent them."""
+    taken = intake.Taken()
+    sku = panel.products["product_id"].cast(pl.String).to_list()
+    category = panel.products.join(panel.categories, on="category", maintain_order="left")["name"].to_list()
+    who = panel.households["household_id"].cast(pl.String).to_list()
+    events = []
+    start = int(datetime.datetime.combine(panel.start, datetime.time(), datetime.UTC).timestamp() * 1000)
+    for household, day, basket, products, units, cents in _baskets(panel.lines):
+        lines = [
+            Line(sku[p] if sku[p] in shop.product_of else "", category[p].lower(), u, max(c, 0))
+            for p, u, c in zip(products, units, cents, strict=True)
+        ]
+        events.append(
+            Event(
+                Did.PURCHASED, start + (day * 86_400 + _NOON) * 1000, name="Order Completed", user=who[household],
+                message=_message(panel, who[household], day, basket), order=f"{day}-{basket}", lines=lines,
+            )
+        )  # fmt: skip
+    for first in range(0, len(events), CHUNK):
+        part = [(event, intake.IMPORT) for event in events[first : first + CHUNK]]
+
+        def apply(work: Transaction, part: list[tuple[Event, str]] = part) -> None:
+            intake.apply(work, shop, part, engine.now(), taken)
+
+        engine.call(shop, apply).result()
+        say(f"{min(first + CHUNK, len(events)):,} of {len(events):,} baskets")
+    return taken
+
+
+def _message(panel: Panel, user: str, day: int, basket: int) -> str:
+    """Under which a basket counts once, in whichever file it comes."""
+    return f"{user} {panel.start + datetime.timedelta(days=day)} {basket}"
+
+
+def _baskets(lines: pl.DataFrame) -> list[tuple[int, int, int, list[int], list[int], list[int]]]:
+    """(household, day, which basket of that day, products, units, cents)."""
+    return (
+        lines.with_columns(basket=pl.col("basket").rank("dense").over("household", "day").cast(pl.Int64))
+        .group_by("household", "day", "basket", maintain_order=True)
+        .agg("product", "units", "net_cents")
+        .sort("day", "household", "basket")
+        .rows()
+    )
+
+
+def fill(
+    store: Store, shop: Shop, panel: Panel, until: int, names: Sequence[str], granted: Granted, say: Say
+) -> None:
+    """Write down what the first households of a panel bought before day ``until``, in a shop that nobody entered yet.
+
+    Parameters
+    ----------
+    names : the user id of each household that is taken
+    granted : what they allowed
+    """
+    count = len(names)
+    say(f"Writing down what {count:,} households bought on {until} days")
+    lines = panel.lines.filter((pl.col("day") < until) & (pl.col("household") < count)).join(
+        panel.products.select("product", "category"), on="product"
+    )
+    record = records.new(count, shop.categories)
+    record.optin[:] = granted.channels
+    consent = consents.new(count)
+    ledger = Entries(count)
+    seat = shop.retailer
+    seat.seat(record, consent, ledger)
+    everybody = np.arange(count)
+    for scope, purposes in granted.grants:
+        seat.consented(everybody, scope, purposes, True, 0)
+    # The account tells what was allowed; uses begin when the service does.
+    quiet = Entries(count)
+    seat.seat(record, consent, quiet)
+    seat.learn(-1)
+    by_day = lines.sort("day", "household", "basket", "product").partition_by("day", as_dict=True)
+    for day in range(until):
+        today = by_day.get((day,))
+        if today is not None:
+            table = _table(today)
+            seat.purchased(day, table, today.height)
+        seat.learn(day)
+        quiet.of = [[] for _ in range(count)]
+    _write(store, shop, panel, names, lines, record, consent, ledger, until)
+
+
+def _table(today: pl.DataFrame) -> Lines:
+    n = today.height
+    table = empty_lines(n)
+    table.consumer[:] = today["household"].to_numpy()
+    table.product[:] = today["product"].to_numpy()
+    table.category[:] = today["category"].to_numpy()
+    table.units[:] = today["units"].to_numpy()
+    table.paid_cents[:] = today["net_cents"].to_numpy()
+    table.coupon_cents[:] = 0
+    table.fate[:] = Fate.SERVED
+    return table
+
+
+def _write(
+    store: Store, shop: Shop, panel: Panel, names: Sequence[str], lines: pl.DataFrame, record: records.Record,
+    consent: consents.Consent, ledger: Entries, until: int,
+) -> None:  # fmt: skip
+    count = len(record.customer)
+    sku = shop.assortment.sku
+    start_ms = int(
+        datetime.datetime.combine(shop.calendar.start, datetime.time(), datetime.UTC).timestamp() * 1000
+    )
+    made = [new_key() for _ in range(count)]
+    seals = [Seal(key) for key in made]
+    contact, known = codec.packed(record, codec.CONTACT), codec.packed(record, codec.KNOWN)
+    allowed = codec.packed_consent(consent)
+    customers, entries, aliases = [], [], []
+    for k, (seal, key, name) in enumerate(zip(seals, made, names, strict=True)):
+        profile = msgspec.json.encode(Profile(known_as=[(USER, name)]))
+        customers.append(
+            CustomerRow(
+                k, -1, seal.close(allowed[k], CONSENT), seal.close(contact[k], CONTACT), seal.close(known[k], KNOWN),
+                seal.close(profile, PROFILE), *ledger.head(k), 0, -1, key,
+            )
+        )  # fmt: skip
+        entries += [(k, e.number, seal.close(msgspec.json.encode(e), ENTRY)) for e in ledger.of[k]]
+        aliases.append((naming.digest(shop.secret, Name(USER, name)), k, USER))
+    events = []
+    seen: list[str] = []
+    keeps = consent.bits[:, Scope.PURCHASES] != 0
+    for household, day, basket, products, units, cents in _baskets(lines):
+        message = Name(f"message {intake.IMPORT}", _message(panel, names[household], day, basket))
+        seen.append(naming.digest(shop.secret, message))
+        if not keeps[household]:
+            continue
+        event = Event(
+            Did.PURCHASED, start_ms + day * 86_400_000 + _NOON * 1000, name="Order Completed", user=names[household],
+            order=f"{day}-{basket}",
+            lines=[Line(sku[p], "", u, c) for p, u, c in zip(products, units, cents, strict=True)],
+        )  # fmt: skip
+        events.append(
+            (
+                shop.number,
+                household,
+                event.at_ms,
+                seals[household].close(msgspec.msgpack.encode(event), EVENT),
+            )
+        )
+    with store.transaction() as work:
+        work.add_customers(shop.number, customers)
+        work.add_aliases(shop.number, aliases)
+        work.add_entries(shop.number, entries)
+        work.add_events(events)
+        work.first_seen(shop.number, seen, intake.FOREVER)
+        work.add_common(shop.number, 1, until - 1, packed_snapshot(shop.retailer))
+        work.change_tenant(shop.number, customers=count, common=1)
+
+
+def bring(
+    url: str, name: str, panel: Panel, granted: Granted, zone: str, policy: str, say: Say
+) -> dict[str, Any]:
+    """Purchases into the store at ``url``: a retailer that is new is set up from them, else they are added.
+
+    Returns
+    -------
+    dict
+        ``customers``, ``baskets``, ``rejects`` by kind; for a new retailer ``keys`` by role; else ``again``, ``withheld``
+        and ``unknown`` of what was added
+    """
+    if url.startswith("sqlite:///"):
+        Path(url.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
+    told: dict[str, Any] = {
+        "retailer": name,
+        "customers": panel.households.height,
+        "baskets": panel.lines.select("household", "day", "basket").n_unique(),
+        "rejects": dict(panel.rejects.iter_rows()),
+    }
+    store = open_store(url)
+    with store.transaction() as work:
+        there = {known: number for number, known in work.tenants()}
+    if name not in there:
+        assortment = assortment_of(panel, shelf_from(panel), panel.days + AHEAD)
+        until = panel.days
+        number, made = open_shop(
+            store, Opening(name, assortment, panel.start, zone, policy, closed_day=until - 1)
+        )
+        with store.transaction() as work:
+            shop = Shop(work.tenant(number), assortment)
+        fill(
+            store,
+            shop,
+            panel,
+            until,
+            panel.households["household_id"].cast(pl.String).to_list(),
+            granted,
+            say,
+        )
+        store.close()
+        return told | {"keys": {role.value: key for role, key in made.items()}}
+    engine = Engine(store)
+    try:
+        taken = add(engine, engine.shops[there[name]], panel, say)
+    finally:
+        engine.close()
+    return told | {"again": taken.again, "withheld": taken.withheld, "unknown": sum(taken.unknown.values())}
