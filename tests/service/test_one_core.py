@@ -2,6 +2,7 @@
 
 import base64
 import json
+import os
 from dataclasses import replace
 
 import httpx
@@ -242,3 +243,10 @@ async def test_a_simulated_retailer_over_http_gives_the_same_records_and_decisio
 @pytest.fixture
 def anyio_backend():
     return "asyncio"
+
+
+@pytest.mark.slow
+@pytest.mark.anyio
+@pytest.mark.skipif(os.environ.get("HYPOTHESIS_PROFILE") != "soak", reason="runs in make soak")
+async def test_ten_thousand_customers_over_http_give_the_same_records_and_decisions(url):
+    assert await rehearse(url, consumers=10_000, length=10) > 10_000
