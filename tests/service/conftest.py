@@ -118,3 +118,23 @@ def live(url, clock):
     running = Live(url, clock)
     yield running
     running.close()
+
+
+@pytest.fixture
+def desk(tmp_path):
+    """A corner shop on SQLite, asked over HTTP."""
+    from .desk import open_desk
+
+    opened = open_desk(tmp_path)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture(scope="module")
+def lasting(tmp_path_factory):
+    """One desk for all tests of a file that do not mind what is in it."""
+    from .desk import open_desk
+
+    opened = open_desk(tmp_path_factory.mktemp("desk"))
+    yield opened
+    opened.close()

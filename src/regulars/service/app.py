@@ -11,10 +11,13 @@ import binascii
 import datetime
 import json
 import logging
+import re
 import time
+import traceback
 import zlib
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import msgspec
@@ -25,13 +28,13 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route as StarletteRoute
 
-from regulars.errors import RegularsError, SettingError
+from regulars.errors import RegularsError
 from regulars.ledger import verify
 from regulars.retail import explain
 from regulars.retail.catalog import Option
 from regulars.retail.decision import Reason
 from regulars.service import intake, naming, openapi, segment, wire
-from regulars.service.clock import zone_of
+from regulars.service.clock import DAY_MS, is_zone
 from regulars.service.engine import Engine
 from regulars.service.events import Did, Event
 from regulars.service.keys import Keys, Principal, Role
@@ -136,16 +139,17 @@ def _each(body: Mapping[str, Any], received_ms: int, parse: segment.Parse) -> li
     if not isinstance(items, list) or not items:
         raise Refused("batch", items, "Send a list of events")
     if len(items) > segment.BATCH_EVENTS:
-        raise Refused("batch", f"{len(items)} events", f"Send at most {segment.BATCH_EVENTS} at once")
+        raise Refused("batch", items, f"Send at most {segment.BATCH_EVENTS} events at once")
     sent_at = body.get("sentAt") or body.get("sent_at")
     events = []
     for k, item in enumerate(items):
         if not isinstance(item, Mapping):
             raise Refused(f"batch[{k}]", item, "Send an object")
         try:
+            segment.checked_size(item)
             events.append(parse(item, received_ms, sent_at))
         except Refused as error:
-            raise Refused(f"batch[{k}].{error.field}", error.value, error.mend) from None
+            raise error.at(f"batch[{k}]") from None
     return events
 
 
@@ -164,21 +168,17 @@ async def _deliver(service: Service, asked: Asked, events: list[Event]) -> wire.
 async def _decide(service: Service, asked: Asked) -> wire.Decision:
     body: wire.DecisionRequest = asked.body
     names = _names(body.user_id, body.anonymous_id)
-    if body.timezone:
-        _checked_zone(body.timezone)
+    if body.timezone and not is_zone(body.timezone):
+        raise Refused("timezone", body.timezone, "Send an IANA name such as Europe/Berlin")
     at_ms = asked.received_ms if body.moment is None else segment.moment(body.moment, "moment")
+    if abs(at_ms - asked.received_ms) > DAY_MS:
+        # A decision about a day closes all days before it.
+        raise Refused("moment", body.moment, "Send a time within a day of now, or leave it out")
     channel = None if body.channel is None else CHANNELS[body.channel]
     ask = Ask(-1, channel, at_ms, body.timezone or "", names)
     answer = (await service.engine.in_loop("decide", asked.shop, [ask]))[0]
     service.decisions.labels(_ACTION[answer.stored.action]).inc()
     return decision_of(asked.shop, answer.id, answer.stored, answer.for_everybody)
-
-
-def _checked_zone(name: str) -> None:
-    try:
-        zone_of(name)
-    except SettingError as error:
-        raise Refused("timezone", name, "Send an IANA name such as Europe/Berlin") from error
 
 
 def _names(user: str | None, anonymous: str | None) -> tuple[Name, ...]:
@@ -255,7 +255,7 @@ async def _replayed(service: Service, asked: Asked) -> wire.Replayed:
     def work_on(work: Transaction) -> wire.Replayed:
         differs = asked.shop.replayed(work, name)
         if differs is None:
-            raise Denied(404, "no_such_decision", f"There is no decision {name[:40]!r}, or she was erased.")
+            raise Denied(404, "no_such_decision", "There is no such decision, or she was erased.")
         return wire.Replayed(name, not differs, differs)
 
     return await _in_transaction(service, asked, work_on)
@@ -264,7 +264,7 @@ async def _replayed(service: Service, asked: Asked) -> wire.Replayed:
 def _found(shop: Shop, work: Transaction, name: str) -> Any:
     found = shop.looked_up(work, name)
     if found is None:
-        raise Denied(404, "no_such_decision", f"There is no decision {name[:40]!r}, or she was erased.")
+        raise Denied(404, "no_such_decision", "There is no such decision, or she was erased.")
     return found
 
 
@@ -274,12 +274,14 @@ async def _reacted(service: Service, asked: Asked) -> wire.Done:
     reason = 255 if body.reason is None else int(Verdict[body.reason.upper()])
 
     def work_on(work: Transaction) -> wire.Done:
-        _, _, seats = _found(asked.shop, work, name)
+        row, _, seats = _found(asked.shop, work, name)
         today = asked.shop.calendar.day(asked.received_ms)
         asked.shop.open_day(work, today)
+        if asked.gpc:
+            intake.no_sharing(asked.shop, seats, [row.customer], today)
         if asked.shop.reacted(work, seats, today, [(name, bits, reason)]):
             raise Denied(409, "nothing_was_sent", "This decision was silence: there is nothing to react to.")
-        asked.shop.keep(work, seats)
+        asked.shop.keep(work, seats, consent=asked.gpc)
         return wire.Done()
 
     return await _in_transaction(service, asked, work_on)
@@ -415,9 +417,8 @@ async def _in_transaction(service: Service, asked: Asked, work_on: Callable[[Tra
 
 def _source(path: str, does: Handler, about: str, takes: Any, key: str = "writeKey") -> Route:
     """A route by which a source delivers events."""
-    return Route(
-        "POST", path, Role.WRITE, does, about, takes, wire.Done, key_in_body=key, most=segment.RUDDER_BYTES
-    )
+    most = segment.EVENT_BYTES if does in (_tracked, _posthog_one) else segment.BATCH_BYTES
+    return Route("POST", path, Role.WRITE, does, about, takes, wire.Done, key_in_body=key, most=most)
 
 
 #: Everything that the service does.
@@ -470,6 +471,8 @@ class Service:
             routes=[self._mounted(route) for route in ROUTES],
             exception_handlers={404: _nowhere, 405: _no_method},
         )
+        # Each thing has one address; a redirect would be made of the Host that the client claims.
+        self.app.router.redirect_slashes = False
 
     def _mounted(self, route: Route) -> StarletteRoute:
         async def serve(request: Request) -> Response:
@@ -492,23 +495,21 @@ class Service:
                 )
             return response
 
-        return StarletteRoute(route.path, serve, methods=[route.method])
+        # Names that customers chose may hold a slash.
+        path = re.sub(r"{(user|anonymous)}", r"{\1:path}", route.path)
+        return StarletteRoute(path, serve, methods=[route.method])
 
     async def _answer(self, route: Route, request: Request) -> Response:
         try:
             if route.does is None:
                 return await self._plain(route)
+            who = self._who(_keys_in_header(request))
+            if who is not None or not route.key_in_body:
+                who = _let_in(route, who)  # before anything is read
             raw = await _body(request, route.most)
             told = _decoded(route, raw)
-            who = self._who(request, told, route)
-            if who is None:
-                raise Denied(401, "no_key", "Send a key: Authorization: Bearer KEY, or Basic with the key as user.",
-                             {"WWW-Authenticate": 'Basic realm="regulars", Bearer'})  # fmt: skip
-            if route.role is None or not who.may(route.role):
-                raise Denied(
-                    403, "wrong_key", f"This needs a key of the role {route.role}; yours is {who.role}."
-                )
-            body = told if route.takes is None or told is None else _typed(route, told)
+            who = who or _let_in(route, self._who(_keys_in_body(told, route)))
+            body = None if route.takes is None else _typed(route, told)
             asked = Asked(
                 request,
                 who,
@@ -535,17 +536,17 @@ class Service:
                 headers={"Retry-After": "1"},
             )
         except Exception as error:
-            _LOG.exception(json.dumps({"route": route.path, "error": type(error).__name__}))
+            # Where, never what: words of an error may hold what was sent.
+            places = traceback.extract_tb(error.__traceback__)
+            at = [f"{Path(each.filename).name}:{each.lineno}" for each in places]
+            _LOG.error(json.dumps({"route": route.path, "error": type(error).__name__, "at": at}))
             return problem(
                 500, "internal", "Something went wrong here; nothing was written. It is in the log."
             )
 
-    def _who(self, request: Request, told: Any, route: Route) -> Principal | None:
-        for key in _keys_in(request, told, route):
-            who = self.keys.who(key)
-            if who is not None:
-                return who
-        return None
+    def _who(self, told: list[str]) -> Principal | None:
+        known = (self.keys.who(key) for key in told)
+        return next((who for who in known if who is not None), None)
 
     async def _plain(self, route: Route) -> Response:
         if route.path == "/healthz":
@@ -605,24 +606,34 @@ class Service:
         return response
 
 
-def _keys_in(request: Request, told: Any, route: Route) -> list[str]:
-    found = []
+def _let_in(route: Route, who: Principal | None) -> Principal:
+    if who is None:
+        raise Denied(401, "no_key", "Send a key: Authorization: Bearer KEY, or Basic with the key as user.",
+                     {"WWW-Authenticate": 'Basic realm="regulars", Bearer'})  # fmt: skip
+    if route.role is None or not who.may(route.role):
+        raise Denied(403, "wrong_key", f"This needs a key of the role {route.role}; yours is {who.role}.")
+    return who
+
+
+def _keys_in_header(request: Request) -> list[str]:
     scheme, _, value = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer":
-        found.append(value.strip())
-    elif scheme.lower() == "basic":
+        return [value.strip()]
+    if scheme.lower() == "basic":
         try:
-            found.append(base64.b64decode(value, validate=True).decode("utf-8", "replace").partition(":")[0])
+            return [base64.b64decode(value, validate=True).decode("utf-8", "replace").partition(":")[0]]
         except (binascii.Error, ValueError):
             pass
-    if route.key_in_body and isinstance(told, Mapping):
-        for name in (route.key_in_body, "writeKey", "api_key"):
-            if isinstance(told.get(name), str):
-                found.append(told[name])
-        properties = told.get("properties")
-        if isinstance(properties, Mapping) and isinstance(properties.get("token"), str):
-            found.append(properties["token"])
-    return found
+    return []
+
+
+def _keys_in_body(told: Any, route: Route) -> list[str]:
+    if not isinstance(told, Mapping):
+        return []
+    properties = told.get("properties")
+    places = [told.get(name) for name in (route.key_in_body, "writeKey", "api_key")]
+    places.append(properties.get("token") if isinstance(properties, Mapping) else None)
+    return [key for key in places if isinstance(key, str)]
 
 
 async def _body(request: Request, most: int) -> bytes:
@@ -632,25 +643,25 @@ async def _body(request: Request, most: int) -> bytes:
         if size > most:
             raise Denied(413, "too_large", f"The body is larger than {most} bytes. Send less at once.")
         chunks.append(chunk)
-    body = b"".join(chunks)
+    raw = b"".join(chunks)
     packed = request.headers.get("content-encoding", "").lower() or (
         "gzip" if "gzip" in request.query_params.get("compression", "") else ""
     )
     if packed in ("", "identity"):
-        return body
+        return raw
     if packed != "gzip":
         raise Denied(
             415, "encoding", f"Content-Encoding {packed[:20]!r} is not understood. Send gzip, or none."
         )
     unpack = zlib.decompressobj(31)
     try:
-        body = unpack.decompress(body, most + 1)
+        body = unpack.decompress(raw, most + 1)
     except zlib.error:
-        raise Refused("body", "bytes that are no gzip", "Send gzip, or leave Content-Encoding out") from None
+        raise Refused("body", raw, "Send gzip, or leave Content-Encoding out") from None
     if len(body) > most or unpack.unconsumed_tail:
         raise Denied(413, "too_large", f"The body is larger than {most} bytes unpacked. Send less at once.")
-    if not unpack.eof:
-        raise Refused("body", "gzip that was cut off", "Send all of it")
+    if not unpack.eof or unpack.unused_data:
+        raise Refused("body", raw, "Send one whole gzip member; this one was cut off, or more follows it")
     return body
 
 
@@ -664,7 +675,7 @@ def _decoded(route: Route, raw: bytes) -> Any:
             # Some clients write what JSON has no word for, such as NaN; fields say later what is wrong with it.
             return json.loads(raw)
         except (ValueError, RecursionError):
-            raise Refused("body", raw[:40].decode("utf-8", "replace"), "Send one JSON object") from None
+            raise Refused("body", raw, "Send one JSON object, in UTF-8") from None
 
 
 def _typed(route: Route, told: Any) -> Any:
@@ -675,14 +686,22 @@ def _typed(route: Route, told: Any) -> Any:
     try:
         return msgspec.convert(told, route.takes)
     except msgspec.ValidationError as error:
-        words = str(error)
-        place = words.rpartition("`$")[2].strip("`.") if "`$" in words else ""
-        raise Refused(place or "body", _at(told, place), words.partition(" - at")[0]) from None
+        what, _, where = str(error).partition(" - at ")
+        place = where.strip("`$.")
+        if what.startswith("Object "):  # contains unknown, or misses, a field that it names
+            missing = what.split("`")[1]
+            place = f"{place}.{missing}" if place else missing
+        if what.startswith("Invalid enum"):
+            what = "Send one of the words that GET /openapi.json lists for it"
+        raise Refused(place, _at(told, place), what) from None
 
 
 def _at(told: Any, place: str) -> Any:
-    for part in place.split("."):
-        told = told.get(part) if isinstance(told, Mapping) else None
+    for part in re.findall(r"[^.\[\]]+", place):
+        if isinstance(told, Mapping):
+            told = told.get(part)
+        else:
+            told = told[int(part)] if isinstance(told, list) and part.isdigit() else None
     return told
 
 

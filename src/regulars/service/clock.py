@@ -77,5 +77,14 @@ def zone_of(name: str) -> ZoneInfo:
         raise SettingError(f"there is no time zone {name!r}. Write one such as Europe/Berlin") from error
 
 
+def is_zone(name: str) -> bool:
+    """Whether there is a time zone of that name."""
+    try:
+        zone_of(name)
+    except SettingError:
+        return False
+    return True
+
+
 def _local(at_ms: int, zone: str) -> datetime.datetime:
     return datetime.datetime.fromtimestamp(at_ms / 1000, zone_of(zone))

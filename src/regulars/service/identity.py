@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from regulars.service.naming import ANONYMOUS, HERS, Name, digest, legal
+from regulars.service.naming import ANONYMOUS, HERS, Name, digest, somebodys
 from regulars.service.shop import Shop
 from regulars.service.store import Transaction
 
@@ -27,11 +27,13 @@ def resolve(work: Transaction, shop: Shop, names: Sequence[tuple[Name, ...]]) ->
     ----------
     names : of each event its identifiers; those that cannot be anybody's are left out of account
     """
-    told = [tuple(name for name in each if legal(name.value)) for each in names]
+    told = [tuple(name for name in each if somebodys(name)) for each in names]
     digests = {name: digest(shop.secret, name) for each in told for name in each}
+    kinds = {d: name.kind for name, d in digests.items()}
     found = work.aliases(shop.number, list(set(digests.values())))
     into = work.merged_into(shop.number, list(set(found.values())))
-    at = {name: into.get(found[d], found[d]) for name, d in digests.items() if d in found}
+    # By digest: two ways to write one address are one name.
+    at = {d: into.get(who, who) for d, who in found.items()}
     own = work.owned(shop.number, list(set(at.values())), HERS)
     customer: list[int] = []
     merged: list[tuple[int, int]] = []
@@ -39,8 +41,8 @@ def resolve(work: Transaction, shop: Shop, names: Sequence[tuple[Name, ...]]) ->
     for each in told:
         hers = [name for name in each if name.kind in HERS]
         devices = [name for name in each if name.kind == ANONYMOUS]
-        known = next((at[name] for name in hers if name in at), None)
-        device = next((at[name] for name in devices if name in at), None)
+        known = next((at[digests[name]] for name in hers if digests[name] in at), None)
+        device = next((at[digests[name]] for name in devices if digests[name] in at), None)
         if not each:
             customer.append(-1)
             continue
@@ -53,9 +55,9 @@ def resolve(work: Transaction, shop: Shop, names: Sequence[tuple[Name, ...]]) ->
             own.add(known)
         if device is not None and device != known and hers and device not in own:
             merged.append((device, known))
-            at = {name: known if who == device else who for name, who in at.items()}
+            at = {d: known if who == device else who for d, who in at.items()}
         for name in each:
-            at.setdefault(name, known)
+            at.setdefault(digests[name], known)
         customer.append(known)
     numbers = (
         shop.welcome(work, len(fresh), [[(n.kind, n.value) for n in each] for each in fresh]) if fresh else []
@@ -66,6 +68,6 @@ def resolve(work: Transaction, shop: Shop, names: Sequence[tuple[Name, ...]]) ->
 
     work.add_aliases(
         shop.number,
-        [(digests[name], number(who), name.kind) for name, who in at.items() if digests[name] not in found],
+        [(d, number(who), kinds[d]) for d, who in at.items() if d not in found],
     )
     return Resolved([number(who) for who in customer], [(number(a), number(b)) for a, b in merged])

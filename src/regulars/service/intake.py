@@ -12,6 +12,7 @@ import numpy as np
 
 from regulars.retail import record as records
 from regulars.service import identity, naming
+from regulars.service.clock import is_zone
 from regulars.service.events import Did, Event, Line
 from regulars.service.naming import ANONYMOUS, EMAIL, PHONE, USER, Name
 from regulars.service.seal import Seal
@@ -131,10 +132,11 @@ def apply(
     ]
     for one, other in who.merged:
         merge(work, shop, seats, one, other, now_ms)
-    _no_sharing(shop, seats, pairs, today)
     stale: set[int] = set()
     for did, run in groupby(pairs, key=lambda pair: pair[1].did):
         members = list(run)
+        if did != Did.ALLOWED:
+            no_sharing(shop, seats, (customer for customer, event in members if event.gpc), today)
         _keep_events(work, shop, seats, did, members, taken)
         _APPLY.get(did, _nothing)(work, shop, seats, members, today, taken, stale)
         taken.applied += len(members)
@@ -144,11 +146,10 @@ def apply(
     return taken
 
 
-def _no_sharing(shop: Shop, seats: Seats, pairs: list[tuple[int, Event]], today: int) -> None:
+def no_sharing(shop: Shop, seats: Seats, customers: Iterable[int], today: int) -> None:
     """Take back sharing of whoever says so by her browser (Global Privacy Control)."""
-    rows = np.array([seats.place[customer] for customer, event in pairs if event.gpc], np.int64)
     share = 1 << Purpose.SHARE
-    for row in np.unique(rows).tolist():
+    for row in sorted({seats.place[customer] for customer in customers}):
         for scope in np.flatnonzero(seats.consent.bits[row] & share).tolist():
             shop.retailer.consented(row, scope, share, False, today)
 
@@ -156,8 +157,14 @@ def _no_sharing(shop: Shop, seats: Seats, pairs: list[tuple[int, Event]], today:
 def _names(event: Event) -> tuple[Name, ...]:
     names = [Name(USER, event.user), Name(ANONYMOUS, event.anonymous)]
     if event.did == Did.TOLD:
-        names += [Name(kind, str(event.traits[kind])) for kind in (EMAIL, PHONE) if event.traits.get(kind)]
+        names += _addresses(event)
     return tuple(name for name in names if name.value)
+
+
+def _addresses(event: Event) -> list[Name]:
+    told = [(kind, event.traits.get(kind)) for kind in (EMAIL, PHONE)]
+    names = [Name(kind, str(value)) for kind, value in told if naming.legal(value)]
+    return [name for name in names if naming.somebodys(name)]
 
 
 def _keep_events(
@@ -278,6 +285,9 @@ def _allowed(
                     if not yes:
                         continue
                 shop.retailer.consented(row, scope, purposes, yes, today)
+        if event.gpc:
+            # After what this very message allows, before what she allows later.
+            no_sharing(shop, seats, [customer], today)
 
 
 def grants_of(word: str) -> list[tuple[Scope, int, Channel | None]]:
@@ -316,15 +326,14 @@ def _told(
         profile = shop.profile(seats, customer)
         row = seats.place[customer]
         zone = event.traits.get("timezone")
-        if isinstance(zone, str):
+        if isinstance(zone, str) and is_zone(zone):
             profile.zone = zone
-        for kind in (EMAIL, PHONE):
-            value = event.traits.get(kind)
-            if value and naming.legal(value) and (kind, str(value)) not in profile.known_as:
-                profile.known_as.append((kind, str(value)))
+        for address in _addresses(event):
+            if tuple(address) not in profile.known_as:
+                profile.known_as.append((address.kind, address.value))
         for trait, column in _CODES.items():
             code = event.traits.get(trait)
-            if isinstance(code, int) and 0 <= code < 255 and seats.consent.bits[row, Scope.DEMOGRAPHICS]:
+            if type(code) is int and 0 <= code < 255 and seats.consent.bits[row, Scope.DEMOGRAPHICS]:
                 getattr(seats.record, column)[row] = code
         for name, value in event.traits.items():
             if value is None:
@@ -342,7 +351,7 @@ def _other(
     rows = [
         (shop.number, naming.digest(shop.secret, Name("household", str(event.kept["household"]))), customer)
         for customer, event in members
-        if event.name == "group" and event.kept.get("household")
+        if event.name == "group" and naming.legal(event.kept.get("household"))
     ]
     work.add_new("household", ("retailer", "household", "customer"), "household", rows)
 

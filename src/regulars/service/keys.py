@@ -53,7 +53,7 @@ def digest(key: str) -> str:
 
 
 class Keys:
-    """The keys of a store; those that are new are found when they are first used."""
+    """The keys of a store, as they stood when the service began."""
 
     def __init__(self, store: Store) -> None:
         self._store = store

@@ -18,7 +18,7 @@ from regulars.terms import Action, Channel
 CHUNK = 1_000
 COLUMNS = ("decision", "user", "address", "action", "category", "saving", "last_day", "to_her", "reason")
 #: A spreadsheet takes a cell that begins so for a formula.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\x00")
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\x00", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
 
 def write(engine: Engine, shop: Shop, channel: str, day: str, hour: int, out: Path) -> dict[str, Any]:
@@ -71,7 +71,7 @@ def write(engine: Engine, shop: Shop, channel: str, day: str, hour: int, out: Pa
 
 def _cell(value: object) -> object:
     """A cell that no spreadsheet takes for a formula."""
-    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
+    return f"'{value}" if isinstance(value, str) and value.lstrip(" ").startswith(_FORMULA) else value
 
 
 def _moment(shop: Shop, day: str, hour: int, now_ms: int) -> int:

@@ -15,6 +15,7 @@ NOBODY = frozenset(
     }
 )  # fmt: skip
 LONGEST = 256
+SHORTEST_PHONE = 5
 
 #: Kinds of identifiers. Those that a person chose or was given are hers; a device may be anybody's.
 USER, ANONYMOUS, EMAIL, PHONE, CARD = "user", "anonymous", "email", "phone", "card"
@@ -39,13 +40,36 @@ def legal(value: object) -> bool:
     return len(text) <= LONGEST and text.isprintable()
 
 
+def somebodys(name: Name) -> bool:
+    """Whether a name of its kind can be somebody's: words where an address belongs are shared by many.
+
+    Examples
+    --------
+    >>> somebodys(Name(PHONE, "+49 30 901820")), somebodys(Name(PHONE, "please ask"))
+    (True, False)
+    """
+    if not legal(name.value):
+        return False
+    if name.kind == EMAIL:
+        before, _, after = name.value.strip().rpartition("@")
+        return bool(before and after)
+    if name.kind == PHONE:
+        digits = _dialled(name.value).lstrip("+")
+        return len(digits) >= SHORTEST_PHONE and len(set(digits)) > 1
+    return True
+
+
+def _dialled(phone: str) -> str:
+    return "".join(letter for letter in phone if letter.isdigit() or letter == "+")
+
+
 def digest(secret: bytes, name: Name) -> str:
     """The identifier as it stands in the store: nobody without the secret can tell whose it is."""
     value = name.value.strip()
     if name.kind == EMAIL:
         value = value.lower()
     elif name.kind == PHONE:
-        value = "".join(letter for letter in value if letter.isdigit() or letter == "+")
+        value = _dialled(value)
     return hmac.new(
         secret, f"{name.kind}:{value}".encode("utf-8", "surrogatepass"), hashlib.sha256
     ).hexdigest()[:40]

@@ -73,6 +73,8 @@ def _operation(route: Route, schema: dict[str, Any]) -> dict[str, Any]:
                 {"name": name, "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
                 for name in re.findall(r"{(\w+)}", route.path)
             ]
+    elif route.path == "/healthz":
+        statuses = [503]
     if route.once:
         statuses += [409, 422]
         told.setdefault("parameters", []).append(

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import msgspec
 from starlette.responses import Response
 
 from regulars.errors import RegularsError
+
+#: Names of fields are cut here; some are of the client's making.
+LONGEST_FIELD = 120
 
 
 class Problem(msgspec.Struct, omit_defaults=True):
@@ -28,18 +32,31 @@ class Refused(RegularsError):
     Parameters
     ----------
     field : which, with its place
-    value : what stood there
+    value : what stood there; only its kind is told, for it may say who somebody is, and answers end up in logs
     mend : what would be right, a sentence
 
     Examples
     --------
     >>> print(Refused("quantity", "two", "Send a number"))
-    quantity: 'two' cannot be used. Send a number.
+    quantity: this text cannot be used. Send a number.
     """
 
     def __init__(self, field: str, value: object, mend: str) -> None:
-        self.field, self.value, self.mend = field, value, mend
-        super().__init__(f"{field}: {value!r:.80} cannot be used. {mend}.")
+        self.field, self.mend = field[:LONGEST_FIELD].encode("utf-8", "replace").decode(), mend
+        super().__init__(f"{self.field}: {_kind(value)} cannot be used. {mend}.")
+
+    def at(self, place: str) -> Refused:
+        """The same of a field that stands at this place."""
+        self.field = f"{place}.{self.field}"
+        self.args = (f"{place}.{self.args[0]}",)
+        return self
+
+
+def _kind(value: object) -> str:
+    if value is None or isinstance(value, bool):
+        return json.dumps(value)
+    kinds = {str: "this text", bytes: "this", int: "this number", float: "this number", list: "this list"}
+    return next((word for kind, word in kinds.items() if isinstance(value, kind)), "this object")
 
 
 class Denied(RegularsError):

@@ -6,25 +6,32 @@ Sources: Segment's HTTP Tracking API and Ecommerce Spec v2; RudderStack's HTTP A
 from __future__ import annotations
 
 import datetime
+import json
 import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import msgspec
+
+from regulars.service import naming
 from regulars.service.events import Did, Event, Line
 from regulars.service.problems import Refused
 from regulars.terms import Reaction
 
 EVENT_BYTES = 32 * 1024
-BATCH_BYTES = 500 * 1024
 BATCH_EVENTS = 2_500
-#: RudderStack lets a request be this large.
-RUDDER_BYTES = 4_000 * 1024
+#: Of a batch: Segment lets it have 500 KB, RudderStack this much.
+BATCH_BYTES = 4_000 * 1024
 LONGEST_MESSAGE_ID = 100
 #: What may be sent, on its own or in a batch.
 TYPES = ("identify", "track", "page", "screen", "group", "alias")
+#: The year 2100.
+END_MS = 4_102_444_800_000
 #: Cents are kept as 32-bit whole numbers.
 MOST_CENTS = 2**31 - 1
 MOST_UNITS = 10_000
+#: Of any number that counts for something.
+MOST = 10**15
 
 _NEARLY = {
     "product viewed", "product added", "product removed", "cart viewed", "checkout started", "product clicked",
@@ -69,7 +76,8 @@ def event_of(told: Mapping[str, Any], received_ms: int, sent_at: Any = None) -> 
         raise Refused("type", kind, f"Send one of {', '.join(TYPES)}")
     message = _text(told, "messageId")
     if len(message) >= LONGEST_MESSAGE_ID:
-        raise Refused("messageId", message[:24] + "...", f"Send fewer than {LONGEST_MESSAGE_ID} characters")
+        raise Refused("messageId", message, f"Send fewer than {LONGEST_MESSAGE_ID} characters")
+    message = _id(told, "messageId")
     context = _map(told, "context")
     properties = _map(told, "properties")
     traits = {**_map(context, "traits"), **_map(told, "traits")} if kind in ("identify", "group") else {}
@@ -90,7 +98,7 @@ def event_of(told: Mapping[str, Any], received_ms: int, sent_at: Any = None) -> 
         return Event(
             Did.OTHER,
             name="group",
-            kept={"household": _id(told, "groupId"), **_plain(traits, "traits")},
+            kept={**_plain(traits, "traits"), "household": _id(told, "groupId")},
             **base,
         )
     if kind in ("page", "screen"):
@@ -150,7 +158,7 @@ def _tracked(
             Did.REACTED,
             decision=decision,
             reason=_text(properties, "reason").lower(),
-            reactions=reactions,
+            reactions=[_clean(each) for each in reactions],
             **base,
         )
     did = Did.NEARLY if plain in _NEARLY else Did.SPOKE if plain in _SPOKE else Did.OTHER
@@ -172,12 +180,26 @@ def posthog_event(told: Mapping[str, Any], received_ms: int, sent_at: Any) -> Ev
         seg |= {"anonymousId": who, "userId": None}
     if name in ("$identify", "$set"):
         traits = {**_map(properties, "$set"), **_map(told, "$set")}
-        return event_of({**seg, "type": "identify", "traits": traits}, received_ms)
+        return event_of({**seg, "type": "identify", "traits": traits}, received_ms, sent_at)
     if name == "$create_alias":
-        return event_of({**seg, "type": "alias", "previousId": _id(properties, "alias")}, received_ms)
+        return event_of(
+            {**seg, "type": "alias", "previousId": _id(properties, "alias")}, received_ms, sent_at
+        )
     if name == "$pageview":
-        return event_of({**seg, "type": "page", "properties": properties}, received_ms)
-    return event_of({**seg, "type": "track", "event": name, "properties": properties}, received_ms)
+        return event_of({**seg, "type": "page", "properties": properties}, received_ms, sent_at)
+    return event_of({**seg, "type": "track", "event": name, "properties": properties}, received_ms, sent_at)
+
+
+def checked_size(told: Mapping[str, Any]) -> None:
+    """Refuse one event of a batch that is larger than one may be."""
+    try:
+        size = len(msgspec.json.encode(told))
+    except RecursionError:
+        raise Refused("event", told, "Nest objects no deeper than sixteen levels") from None
+    except ValueError:
+        size = len(json.dumps(told))  # half surrogates
+    if size > EVENT_BYTES:
+        raise Refused("event", told, f"Send at most {EVENT_BYTES} bytes in one event")
 
 
 # ---- fields --------------------------------------------------------------------------------------------------
@@ -202,11 +224,14 @@ def _text(told: Mapping[str, Any], name: str) -> str:
 
 
 def _id(told: Mapping[str, Any], name: str) -> str:
-    """An identifier as text; clients send explicit nulls, and numbers."""
+    """An identifier as text; clients send explicit nulls, and numbers. It is never changed: two could become one."""
     value = told.get(name)
     if value is None or isinstance(value, bool | float | list | dict):
         return ""
-    return _clean(str(value))
+    text = str(value)
+    if text != _clean(text) or len(text.strip()) > naming.LONGEST:
+        raise Refused(name, value, f"Send at most {naming.LONGEST} characters without NUL or half surrogates")
+    return text
 
 
 def _clean(text: str) -> str:
@@ -220,7 +245,7 @@ def _plain(values: Mapping[str, Any], place: str = "properties") -> dict[str, An
 
 def _kept(value: Any, place: str, depth: int = 0) -> Any:
     if depth > 16:
-        raise Refused(place, "...", "Nest objects no deeper than sixteen levels")
+        raise Refused(place, value, "Nest objects no deeper than sixteen levels")
     if isinstance(value, str):
         return _clean(value)
     if isinstance(value, float):
@@ -259,13 +284,16 @@ def _line(told: Mapping[str, Any], place: str) -> Line:
         raise Refused(
             f"{place}.quantity", told.get("quantity"), f"Send a whole number from 0 to {MOST_UNITS}"
         )
+    offer = _number(told, "offer", place, -1)
+    if offer != int(offer) or not -1 <= offer <= MOST_CENTS:
+        raise Refused(f"{place}.offer", told.get("offer"), "Send the id of an offer, or leave it out")
     return Line(
         sku=_id(told, "product_id") or _id(told, "sku"),
         category=_text(told, "category"),
         units=int(units),
         paid_cents=_cents(told, "price", place, units),
         coupon_cents=_cents(told, "discount", place, 1),
-        offer=int(_number(told, "offer", place, -1)),
+        offer=int(offer),
     )
 
 
@@ -286,16 +314,13 @@ def _number(told: Mapping[str, Any], name: str, place: str, usual: float) -> flo
         try:
             value = float(value)
         except ValueError:
-            raise Refused(f"{place}.{name}", value, "Send a number") from None
+            raise Refused(f"{place}.{name}", value, f"Send a number from -{MOST} to {MOST}") from None
     if (
         isinstance(value, bool)
         or not isinstance(value, int | float)
-        or not math.isfinite(value)
-        or abs(value) > 1e15
+        or not -MOST <= value <= MOST  # neither is NaN
     ):
-        raise Refused(
-            f"{place}.{name}", value if isinstance(value, str) else repr(value)[:24], "Send a number"
-        )
+        raise Refused(f"{place}.{name}", value, f"Send a number from -{MOST} to {MOST}")
     return float(value)
 
 
@@ -322,9 +347,10 @@ def _when(told: Mapping[str, Any], received_ms: int, sent_at: Any) -> int:
     if original is None or original == "":
         return received_ms
     at = moment(original, "timestamp")
-    if sent_at is None or sent_at == "":
-        return at
-    return received_ms - (moment(sent_at, "sentAt") - at)
+    if sent_at is not None and sent_at != "":
+        at = moment(received_ms - (moment(sent_at, "sentAt") - at), "timestamp")
+    # Nothing happens after it is heard of.
+    return min(at, received_ms)
 
 
 def moment(value: Any, name: str) -> int:
@@ -335,19 +361,19 @@ def moment(value: Any, name: str) -> int:
     >>> moment("2026-11-22T10:00:00Z", "timestamp")
     1795341600000
     """
-    if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
+    if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < END_MS:
         ms = int(value)
     elif isinstance(value, str):
         try:
             told = datetime.datetime.fromisoformat(value.strip())
         except ValueError:
-            raise Refused(name, value[:40], "Send a time such as 2026-11-22T10:00:00.000Z") from None
+            raise Refused(name, value, "Send a time such as 2026-11-22T10:00:00.000Z") from None
         if told.tzinfo is None:
             told = told.replace(tzinfo=datetime.UTC)
         ms = int(told.timestamp() * 1000)
     else:
-        raise Refused(name, repr(value)[:40], "Send a time such as 2026-11-22T10:00:00.000Z")
-    if not 0 <= ms < 4_102_444_800_000:
+        raise Refused(name, value, "Send a time between 1970 and 2100, such as 2026-11-22T10:00:00.000Z")
+    if not 0 <= ms < END_MS:
         raise Refused(name, value, "Send a time between 1970 and 2100")
     return ms
 

@@ -107,13 +107,13 @@ class ReactionRequest(msgspec.Struct, rename="camel", forbid_unknown_fields=True
     reason: Literal["creepy", "annoying"] | None = None
 
 
-class ConsentRequest(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
+class ConsentRequest(msgspec.Struct, rename="camel", forbid_unknown_fields=True, kw_only=True):
     """What she allows or takes back."""
 
     user_id: Id | None = None
     anonymous_id: Id | None = None
     #: such as {"purchases": true, "contact.email": false, "purchases.measure": true}
-    grants: Annotated[dict[str, bool], Meta(min_length=1, max_length=64)] = {}
+    grants: Annotated[dict[str, bool], Meta(min_length=1, max_length=64)]
 
 
 class StockLine(msgspec.Struct, rename="camel", forbid_unknown_fields=True):

@@ -1,0 +1,248 @@
+"""Idempotency-Key: one effect and one answer; and Sec-GPC: nothing is passed on."""
+
+import asyncio
+import threading
+
+import pytest
+
+from regulars.service import naming
+from regulars.service.app import ROUTES
+from regulars.service.naming import Name
+
+from .conftest import at
+from .desk import ALLOWED, iso, order, track
+
+KEY = {"Idempotency-Key": "a-key"}
+ONCE = [route.path for route in ROUTES if route.once]
+
+
+def test_what_speaks_to_her_is_once():
+    assert ONCE == ["/v1/decisions", "/v1/decisions/{id}/reactions", "/v1/consent"]
+
+
+def bought(desk, user="anna"):
+    """A regular who is spoken to."""
+    desk.allow(user)
+    for day in (1, 3, 5, 7, 9):
+        desk.send(order(user, timestamp=iso(at(day))))
+
+
+def spoken(desk, **headers):
+    """A decision that is no silence, on the first day on which there is one."""
+    for day in range(10, 30):
+        desk.live.clock.set(day)
+        answer = desk.decide("anna", headers=headers)
+        if answer.json()["action"] != "silence":
+            return answer.json()
+    raise AssertionError("she was never spoken to")
+
+
+def test_the_same_key_is_one_decision_and_one_contact(desk):
+    bought(desk)
+    for day in range(10, 50):
+        desk.live.clock.set(day)
+        answers = {
+            desk.decide("anna", headers={"Idempotency-Key": f"of-day-{day}"}).content for _ in range(3)
+        }
+        assert len(answers) == 1
+    account = desk.account("anna")
+    said = [each for each in account["decisions"] if each["action"] != "silence"]
+    assert len(account["decisions"]) == 40
+    assert account["record"]["sent"] == len(said) >= 2
+
+
+def test_a_key_is_answered_the_same_whatever_happened_since(desk):
+    bought(desk)
+    first = desk.decide("anna", headers=KEY)
+    desk.live.clock.set(25)
+    desk.allow("anna", contact=False, purchases=False)
+    assert desk.decide("anna", headers=KEY).content == first.content
+
+
+def test_without_a_key_asking_twice_is_two_decisions(desk):
+    """So the test above can fail."""
+    bought(desk)
+    assert desk.decide("anna").json()["id"] != desk.decide("anna").json()["id"]
+
+
+def test_many_at_once_with_one_key_have_one_effect(desk):
+    bought(desk)
+
+    async def ask_all():
+        one = [desk.asked("POST", "/v1/decisions", {"userId": "anna"}, headers=KEY) for _ in range(20)]
+        return await asyncio.gather(*one)
+
+    before = len(desk.account("anna")["decisions"])
+    answers = desk.loop.run_until_complete(ask_all())
+    good = {answer.content for answer in answers if answer.status_code == 200}
+    waits = [answer for answer in answers if answer.status_code != 200]
+    assert len(good) == 1
+    assert {answer.status_code for answer in waits} <= {409}
+    assert all(
+        answer.json()["code"] == "idempotency_in_flight" and answer.headers["retry-after"] for answer in waits
+    )
+    assert len(desk.account("anna")["decisions"]) == before + 1
+    assert desk.decide("anna").status_code == 200
+
+
+def test_while_the_first_is_being_done_the_second_is_told_to_wait(desk):
+    gate, shop = threading.Event(), desk.live.shop
+    decide = shop.decide
+
+    def slow(work, asks):
+        gate.wait(10)
+        return decide(work, asks)
+
+    shop.decide = slow
+
+    async def both():
+        first = asyncio.ensure_future(desk.asked("POST", "/v1/decisions", {"userId": "anna"}, headers=KEY))
+        await asyncio.sleep(0.2)
+        second = asyncio.ensure_future(desk.asked("POST", "/v1/decisions", {"userId": "anna"}, headers=KEY))
+        await asyncio.sleep(0.1)
+        gate.set()
+        return await first, await second
+
+    first, second = desk.loop.run_until_complete(both())
+    assert first.status_code == 200
+    assert second.status_code == 409 and second.json()["code"] == "idempotency_in_flight"
+    again = desk.ask("POST", "/v1/decisions", {"userId": "anna"}, headers=KEY)
+    assert again.status_code == 200 and again.content == first.content
+
+
+def test_a_claim_that_is_not_answered_yet_says_wait(desk):
+    shop, raw = desk.live.shop, b'{"userId":"anna"}'
+    digest = naming.digest(shop.secret, Name("once serve", "a-key"))
+    what = naming.digest(shop.secret, Name("request", f"POST /v1/decisions {raw.hex()}"))
+    desk.live.call(lambda work: work.claim(shop.number, digest, what, 10))
+    answer = desk.ask("POST", "/v1/decisions", raw=raw, role="serve", headers=KEY)
+    assert answer.status_code == 409 and answer.json()["code"] == "idempotency_in_flight"
+    assert answer.headers["retry-after"] == "1"
+    desk.live.call(lambda work: work.release(shop.number, digest))
+    assert desk.ask("POST", "/v1/decisions", raw=raw, role="serve", headers=KEY).status_code == 200
+
+
+def cases(desk):
+    """For every route that is once: its path, a body and another body."""
+    bought(desk)
+    id = spoken(desk)["id"]
+    return {
+        "/v1/decisions": ("/v1/decisions", {"userId": "anna"}, {"userId": "bert"}),
+        "/v1/consent": ("/v1/consent", {"userId": "anna", "grants": {"service": True}},
+                        {"userId": "anna", "grants": {"service": False}}),
+        "/v1/decisions/{id}/reactions": (f"/v1/decisions/{id}/reactions", {"reactions": ["open"]},
+                                         {"reactions": ["click"]}),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("route", ONCE)
+def test_the_same_key_gives_the_same_answer_and_another_request_is_refused(desk, route):
+    path, body, other = cases(desk)[route]
+    first = desk.ask("POST", path, body, "serve", headers=KEY)
+    assert first.status_code == 200
+    before = desk.tables()
+    again = desk.ask("POST", path, body, "serve", headers=KEY)
+    assert (again.status_code, again.content, again.headers["content-type"]) == (
+        200, first.content, first.headers["content-type"],
+    )  # fmt: skip
+    wrong = desk.ask("POST", path, other, "serve", headers=KEY)
+    assert wrong.status_code == 422 and wrong.json()["code"] == "idempotency_mismatch"
+    elsewhere = desk.ask("POST", "/v1/consent" if path == "/v1/decisions" else "/v1/decisions",
+                         {"userId": "anna", "grants": {"contact": False}} if path == "/v1/decisions"
+                         else {"userId": "anna"}, "serve", headers=KEY)  # fmt: skip
+    assert elsewhere.status_code == 422
+    assert desk.tables() == before
+    assert desk.ask("POST", path, other, "serve", headers={"Idempotency-Key": "another"}).status_code == 200
+
+
+def test_a_key_is_free_again_after_a_failure(desk):
+    bought(desk)
+    for bad in ({"userId": "null"}, {"userId": "anna", "timezone": "Mars/Phobos"}):
+        assert desk.ask("POST", "/v1/decisions", bad, "serve", headers=KEY).status_code == 400
+    path = f"/v1/decisions/{'0' * 24}/reactions"
+    assert desk.ask("POST", path, {"reactions": ["open"]}, "serve", headers=KEY).status_code == 404
+    failing, desk.live.shop.decide = desk.live.shop.decide, None
+    assert desk.ask("POST", "/v1/decisions", {"userId": "anna"}, "serve", headers=KEY).status_code == 500
+    desk.live.shop.decide = failing
+    assert desk.ask("POST", "/v1/decisions", {"userId": "anna"}, "serve", headers=KEY).status_code == 200
+
+
+@pytest.mark.parametrize("key", ["k" * 256, "k" * 9_000])
+def test_a_key_that_is_too_long_is_refused(lasting, key):
+    answer = lasting.decide("anna", headers={"Idempotency-Key": key})
+    assert answer.status_code == 400 and answer.json()["code"] == "idempotency_key"
+    assert lasting.decide("anna", headers={"Idempotency-Key": "k" * 255}).status_code == 200
+
+
+# ---- Sec-GPC -------------------------------------------------------------------------------------------------------
+
+GPC = {"Sec-GPC": "1"}
+SHARED = {**ALLOWED, "purchases.share": True, "stated.share": True}
+
+
+def shares(desk, user="anna"):
+    return sorted(scope for scope, purposes in desk.account(user)["consent"].items() if "share" in purposes)
+
+
+def event_to(path):
+    """A body for a route that takes events, about anna."""
+    kind = path.rpartition("/")[2]
+    if path == "/batch/":
+        return {"batch": [{"event": "x", "distinct_id": "anna"}]}
+    if path == "/capture/":
+        return {"event": "x", "distinct_id": "anna"}
+    if kind in ("batch", "import"):
+        return {"batch": [track("x")]}
+    return {"userId": "anna", "event": "x", "previousId": "d-1", "groupId": "g-1"}
+
+
+@pytest.mark.parametrize("path", [route.path for route in ROUTES if route.key_in_body])
+def test_gpc_takes_sharing_back_on_every_route_of_events(desk, path):
+    desk.allow("anna", **SHARED)
+    desk.allow("bert", **SHARED)
+    assert desk.ask("POST", path, event_to(path), "write").status_code == 200
+    assert desk.ask("POST", path, event_to(path), "write", headers={"Sec-GPC": "0"}).status_code == 200
+    assert shares(desk) == ["purchases", "stated"]
+    assert desk.ask("POST", path, event_to(path), "write", headers=GPC).status_code == 200
+    assert shares(desk) == [] and shares(desk, "bert") == ["purchases", "stated"]
+    assert desk.account("anna")["consent"]["purchases"] == ["serve", "personalize", "contact", "measure"]
+
+
+def test_gpc_holds_against_what_the_same_request_allows(desk):
+    desk.allow("anna", headers=GPC, **SHARED)
+    assert shares(desk) == [] and "personalize" in desk.account("anna")["consent"]["purchases"]
+    told = track("Consent Updated", context={"consent": {"categoryPreferences": SHARED}})
+    desk.send(told, headers=GPC)
+    assert shares(desk) == []
+    desk.send(told)
+    assert shares(desk) == ["purchases", "stated"]
+
+
+def test_gpc_and_a_later_grant_hold_in_the_order_in_which_they_came(desk):
+    told = track("Consent Updated", context={"consent": {"categoryPreferences": SHARED}})
+
+    async def in_order(*headers):
+        """Deliveries that are applied together."""
+        for each in headers:
+            await desk.asked("POST", "/v1/batch", {"batch": [told]}, "write", headers=each)
+
+    desk.loop.run_until_complete(in_order({}, GPC))
+    assert shares(desk) == []
+    desk.loop.run_until_complete(in_order(GPC, {}))
+    assert shares(desk) == ["purchases", "stated"]
+
+
+def test_gpc_is_honoured_with_a_reaction(desk):
+    bought(desk)
+    desk.allow("anna", **SHARED)
+    id = spoken(desk)["id"]
+    path = f"/v1/decisions/{id}/reactions"
+    assert desk.ask("POST", path, {"reactions": ["open"]}, "serve").status_code == 200
+    assert shares(desk)
+    assert desk.ask("POST", path, {"reactions": ["open"]}, "serve", headers=GPC).status_code == 200
+    assert not shares(desk)
+
+
+def test_sharing_is_never_a_default(desk):
+    desk.allow("anna")
+    assert shares(desk) == []

@@ -1,0 +1,90 @@
+"""The OpenAPI page says what the service does: every route, and every answer to whatever does or does not fit it."""
+
+import json
+import re
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, settings
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    ignored_auth,
+    response_headers_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from regulars.service.app import ROUTES
+
+from .desk import order
+
+CHECKS = [
+    not_a_server_error, status_code_conformance, content_type_conformance, response_headers_conformance,
+    response_schema_conformance, ignored_auth,
+]  # fmt: skip
+#: A few requests of every route in a run of the tests, thousands under the profile ``soak``.
+EXAMPLES = 12 if settings.default.max_examples <= 100 else settings.default.max_examples
+
+
+@pytest.fixture(scope="module")
+def api(lasting):
+    """The page as a client reads it; with a customer and a decision there is something to find."""
+    lasting.allow("anna")
+    lasting.send(order("anna"))
+    lasting.decide("anna")
+    return schemathesis.openapi.from_asgi("/openapi.json", lasting.live.service.app)
+
+
+schema = schemathesis.pytest.from_fixture("api")
+
+
+@schema.parametrize()
+@settings(max_examples=EXAMPLES, suppress_health_check=list(HealthCheck))
+def test_every_answer_is_one_that_the_page_tells_of(case, lasting):
+    key = {"Authorization": f"Bearer {lasting.live.keys['admin']}"}
+    case.call_and_validate(headers=key, checks=CHECKS)
+
+
+@pytest.fixture(scope="module")
+def page(lasting):
+    return lasting.ask("GET", "/openapi.json", key="").json()
+
+
+def test_the_page_is_openapi_3_1_and_has_every_route_and_no_other(page):
+    assert page["openapi"] == "3.1.0"
+    told = {(method.upper(), path) for path, methods in page["paths"].items() for method in methods}
+    assert told == {(route.method, route.path) for route in ROUTES}
+
+
+def test_the_page_says_who_may_what_and_what_is_refused(page):
+    for route in ROUTES:
+        told = page["paths"][route.path][route.method.lower()]
+        assert told["summary"] and str(route.status) in told["responses"]
+        assert bool(told.get("security")) == (route.role is not None)
+        if route.role is not None:
+            assert f"role {route.role}" in told["description"]
+            assert {"400", "401", "403", "413", "415", "503"} <= told["responses"].keys()
+        assert ("requestBody" in told) == (route.takes is not None)
+        names = {each["name"] for each in told.get("parameters", [])}
+        assert names == {*re.findall(r"{(\w+)}", route.path), *(["Idempotency-Key"] if route.once else [])}
+    ids = [told["operationId"] for methods in page["paths"].values() for told in methods.values()]
+    assert len(ids) == len(set(ids))
+
+
+def test_every_reference_of_the_page_leads_somewhere(page):
+    found = set(re.findall(r'"\$ref": "#/components/schemas/(\w+)"', json.dumps(page)))
+    assert found and found <= page["components"]["schemas"].keys()
+
+
+def test_what_is_said_of_a_customer_fits_the_page(api, lasting):
+    """Examples seldom hit a customer; this one is there."""
+    key = {"Authorization": f"Bearer {lasting.live.keys['admin']}"}
+    name = lasting.account("anna")["decisions"][0]["id"]
+    for method, path, parameters in (
+        ("GET", "/v1/customers/{user}", {"user": "anna"}),
+        ("GET", "/v1/decisions/{id}", {"id": name}),
+        ("POST", "/v1/decisions/{id}/replay", {"id": name}),
+    ):
+        case = api[path][method].Case(path_parameters=parameters)
+        assert case.call_and_validate(headers=key, checks=CHECKS[:-1]).status_code == 200
