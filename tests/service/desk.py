@@ -67,7 +67,11 @@ class Desk:
 
         def read(work):
             names = [row[0] for row in work.ask("SELECT name FROM sqlite_master WHERE type = 'table'")]
-            return {name: sorted(map(repr, work.ask(f"SELECT * FROM {name}"))) for name in names}
+            return {name: rows(work, name) for name in names}
+
+        def rows(work, name):
+            columns = [row[0] for row in work.ask("SELECT name FROM pragma_table_info(?)", (name,))]
+            return [dict(zip(columns, row, strict=True)) for row in work.ask(f"SELECT * FROM {name}")]
 
         return self.live.call(read)
 

@@ -246,7 +246,8 @@ def test_reading_changes_nothing_but_the_ledger_of_who_read(lasting, known, rout
         assert len(after["entry"]) > len(before["entry"])
         for tables in (before, after):
             del tables["entry"]
-            tables["customer"] = [re.sub(r", \d+, '\w*'\)$", "", row) for row in tables["customer"]]
+            for row in tables["customer"]:
+                del row["entries"], row["chain"]
     assert after == before
 
 

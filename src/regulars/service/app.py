@@ -641,7 +641,9 @@ async def _body(request: Request, most: int) -> bytes:
     async for chunk in request.stream():
         size += len(chunk)
         if size > most:
-            raise Denied(413, "too_large", f"The body is larger than {most} bytes. Send less at once.")
+            # What is still being sent is not read: the connection ends.
+            words = f"The body is larger than {most} bytes. Send less at once."
+            raise Denied(413, "too_large", words, {"Connection": "close"})
         chunks.append(chunk)
     raw = b"".join(chunks)
     packed = request.headers.get("content-encoding", "").lower() or (
