@@ -70,6 +70,7 @@ READERS = {
     "service/rows.py": {"bought", "customer"},
     "service/app.py": {"bought", "optin"},
     "service/intake.py": None,
+    "service/importing.py": {"optin", "customer"},
 }
 
 

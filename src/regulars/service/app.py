@@ -36,7 +36,7 @@ from regulars.retail.decision import Reason
 from regulars.service import intake, naming, openapi, segment, wire
 from regulars.service.clock import DAY_MS, is_zone
 from regulars.service.engine import Engine
-from regulars.service.events import Did, Event
+from regulars.service.events import Did, Event, plain
 from regulars.service.keys import Keys, Principal, Role
 from regulars.service.naming import ANONYMOUS, USER, Name
 from regulars.service.problems import Denied, Refused, problem
@@ -110,6 +110,8 @@ async def _tracked(service: Service, asked: Asked) -> wire.Done:
 
 async def _batch(service: Service, asked: Asked) -> wire.Done:
     body = asked.body
+    if isinstance(body, segment.Delivery):
+        return await _deliver(service, asked, segment.events_of(body, asked.received_ms))
     return await _deliver(service, asked, _each(body, asked.received_ms, _with_context(body)))
 
 
@@ -346,7 +348,7 @@ async def _account(service: Service, asked: Asked) -> wire.Account:
             profile=msgspec.to_builtins(profile),
             record=record,
             events=[
-                msgspec.to_builtins(msgspec.msgpack.decode(body, type=Event))
+                plain(msgspec.msgpack.decode(body, type=Event))
                 for _, body in shop.events_of(work, seats, number)
             ],
             decisions=[
@@ -628,6 +630,8 @@ def _keys_in_header(request: Request) -> list[str]:
 
 
 def _keys_in_body(told: Any, route: Route) -> list[str]:
+    if isinstance(told, segment.Delivery):
+        return [] if told.write_key is None else [told.write_key]
     if not isinstance(told, Mapping):
         return []
     properties = told.get("properties")
@@ -670,6 +674,8 @@ async def _body(request: Request, most: int) -> bytes:
 def _decoded(route: Route, raw: bytes) -> Any:
     if route.takes is None:
         return None
+    if route.takes is wire.Batch and (delivery := segment.delivery(raw)) is not None:
+        return delivery
     try:
         return msgspec.json.decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -681,6 +687,8 @@ def _decoded(route: Route, raw: bytes) -> Any:
 
 
 def _typed(route: Route, told: Any) -> Any:
+    if isinstance(told, segment.Delivery):
+        return told
     if not isinstance(told, dict):
         raise Refused("body", told, "Send one JSON object")
     if route.key_in_body:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import json
 from typing import Any
 
 import msgspec
@@ -54,3 +55,20 @@ class Event(msgspec.Struct, omit_defaults=True):
     traits: dict[str, Any] = {}
     gpc: bool = False  #: her browser said: do not pass anything on (Sec-GPC)
     kept: dict[str, Any] = {}  #: what else the client sent, kept for her to see
+    kept_json: bytes = b""  #: the same as the client wrote it, of an event that nothing reads
+
+
+def plain(event: Event) -> dict[str, Any]:
+    """An event in words and numbers, for her to see."""
+    told: dict[str, Any] = msgspec.to_builtins(event)
+    body = told.pop("kept_json", None)
+    if body is not None:
+        told["kept"] = _decoded(event.kept_json)
+    return told
+
+
+def _decoded(body: bytes) -> Any:
+    try:
+        return msgspec.json.decode(body)
+    except msgspec.DecodeError:
+        return json.loads(body, parse_constant=lambda word: None)  # numbers beyond what msgspec takes
