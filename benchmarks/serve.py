@@ -30,6 +30,7 @@ from regulars.service import keys
 from regulars.service.app import Service
 from regulars.service.assortment import Assortment
 from regulars.service.engine import Engine
+from regulars.service.host import settle_memory
 from regulars.service.opening import Opening, open_shop
 from regulars.service.store import open_store
 from regulars.terms import NONE, OfferKind, Offers
@@ -63,6 +64,7 @@ def host(kind: str, port: int, url: str) -> None:
         app = Starlette(routes=[Route("/{path:path}", trivial, methods=["POST"])])
     else:
         app = Service(Engine(open_store(url))).app
+    settle_memory()
     uvicorn.run(app, port=port, log_level="error", access_log=False)
 
 
