@@ -350,18 +350,23 @@ def _copy_row(source, target, i, k, open_, absent):
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def contacts_of(ring, ring_day, i, day):
-    """Contacts of customer ``i`` today, in the 7 and in the 28 days that end today."""
+    """Contacts of customer ``i`` today, in the 7 and in the 28 days that end today.
+
+    What was said for a later day already, such as tomorrow's letters, counts as well.
+    """
     slots = ring.shape[1]
     today, week, month = 0, 0, 0
     behind = day - ring_day[i]
-    if 0 <= behind < slots:
-        here = day % slots
+    if behind < slots:
+        last = max(day, np.int64(ring_day[i]))
+        here = last % slots
         for slot in range(slots):
-            age = here - slot
-            age = age + slots if age < 0 else age
+            back = here - slot
+            back = back + slots if back < 0 else back
             # Younger slots were not written yet: they still hold the round before.
-            count = int(ring[i, slot]) if age >= behind else 0
-            month += count
+            count = int(ring[i, slot]) if back >= behind else 0
+            age = day - last + back
+            month += count if age < slots else 0
             week += count if age < 7 else 0
             today += count if age == 0 else 0
     return today, min(week, 255), min(month, 255)

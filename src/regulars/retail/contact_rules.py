@@ -248,8 +248,8 @@ def open_channels_of(optin, channel_day, channel_count, i, day, per_channel, ask
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def used_of(channel_day, channel_count, i, channel, day):
-    """Messages that customer ``i`` got on a channel today."""
-    return np.int64(channel_count[i, channel]) if channel_day[i, channel] == day else 0
+    """Messages that customer ``i`` got on a channel today, or for a later day already."""
+    return np.int64(channel_count[i, channel]) if channel_day[i, channel] >= day else 0
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -328,8 +328,9 @@ def reserve(record, decisions, day):
             for then in range(max(last + 1, day - ring + 1), day + 1):
                 record.ring[i, then % ring] = 0
             record.ring_day[i] = day
-        record.ring[i, day % ring] = min(record.ring[i, day % ring] + 1, 255)
-        if record.channel_day[i, channel] != day:
+        if day > record.ring_day[i] - ring:
+            record.ring[i, day % ring] = min(record.ring[i, day % ring] + 1, 255)
+        if record.channel_day[i, channel] < day:
             record.channel_day[i, channel] = day
             record.channel_count[i, channel] = 0
         record.channel_count[i, channel] += 1
@@ -352,7 +353,7 @@ def commit(record, decisions, day):
     """The messages have left: remember about what, and when."""
     for k in range(len(decisions.customer)):
         i = decisions.customer[k]
-        record.last_contact[i] = day
+        record.last_contact[i] = max(day, record.last_contact[i])
         if record.sent[i] < 65535:
             record.sent[i] += 1
         if decisions.category[k] >= 0:

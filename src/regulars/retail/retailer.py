@@ -23,7 +23,7 @@ from regulars.retail import decision as decisions_of
 from regulars.retail import record as records
 from regulars.retail import relevance as relevances
 from regulars.retail.catalog import Catalog, Today, closed
-from regulars.retail.consent import Consent, View, note_use, open_view
+from regulars.retail.consent import Consent, View, contacts_of, note_use, open_view
 from regulars.retail.contact_rules import ContactRules
 from regulars.retail.decision import Decisions, Draws, number_of
 from regulars.retail.learn import Outcomes, Pending, rewards, settle
@@ -63,6 +63,7 @@ class Retailer:
     cutoff : the highest priority that the day's budget, or what was left of it, let through in the last decision;
         ``NO_CUTOFF`` without a budget
     ruled_out : (7,) how many of the last decisions each rule dropped, by the codes of ``contact_rules``
+    rationed : rows for whom the budget was too small in the last decision
     """
 
     def __init__(
@@ -111,6 +112,7 @@ class Retailer:
         self.pending = Pending()
         self.cutoff = contact_rules.NO_CUTOFF
         self.ruled_out = np.zeros(7, np.int64)
+        self.rationed = np.zeros(0, np.int32)
         self._need = (need or RelevanceWeights()).column()
         self._interval = np.full(catalog.categories, USUAL_INTERVAL_DAYS, np.float32)
         self._popular = np.full(catalog.categories, USUAL_POPULARITY, np.float32)
@@ -200,6 +202,7 @@ class Retailer:
         who = self._everybody if rows is None else np.atleast_1d(np.asarray(rows, np.int32))
         self.cutoff = contact_rules.NO_CUTOFF
         self.ruled_out[:] = 0
+        self.rationed = self.rationed[:0]
         slots = policies.slots(self.policy, day)
         slots = slots if most is None else min(slots, most)
         if not slots or not len(who):
@@ -273,7 +276,7 @@ class Retailer:
         priority = np.empty(m, np.int64)
         opened = opened[chosen.customer]
         chosen = self._on_terms(chosen, day)
-        _translate(chosen, who, self.record.customer[who], day, self.verdict.weights)
+        _translate(self.record, chosen, who, day, self.verdict.weights)
         contact_rules.lawful(
             self.record,
             self.consent.bits,
@@ -298,6 +301,7 @@ class Retailer:
         if not kept.all():
             self.ruled_out += np.bincount(keep, minlength=7)
             self.ruled_out[contact_rules.KEPT] = 0
+            self.rationed = chosen.customer[keep == contact_rules.RATIONED]
             chosen, opened = decisions_of.take(chosen, kept), opened[kept]
         if send and len(chosen.customer):
             contact_rules.reserve(self.record, chosen, day)
@@ -593,14 +597,15 @@ def _part(snapshot: dict[str, NDArray[Any]], group: str) -> dict[str, NDArray[An
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _translate(decisions, row, customer, day, weights):
+def _translate(record, decisions, row, day, weights):
     """From rows of the view to customers; number each decision and predict its verdict."""
     previous, place = -1, 0
     for m in range(len(decisions.customer)):
         k = decisions.customer[m]
-        place = place + 1 if k == previous else 0
+        # After what she was told today already, when she is decided about several times a day.
+        place = place + 1 if k == previous else contacts_of(record.ring, record.ring_day, row[k], day)[0]
         previous = k
-        decisions.number[m] = number_of(day, customer[k], place)
+        decisions.number[m] = number_of(day, record.customer[row[k]], place)
         decisions.customer[m] = row[k]
         a, b, c, d = probabilities(decisions.features[m], weights)
         decisions.predicted[m, 0] = a

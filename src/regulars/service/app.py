@@ -385,7 +385,8 @@ async def _apart(service: Service, asked: Asked) -> wire.Done:
         shop = asked.shop
         digest = naming.digest(shop.secret, Name(ANONYMOUS, asked.request.path_params["anonymous"]))
         found = work.aliases(shop.number, [digest]).get(digest)
-        if found is None or not intake.unmerge(work, shop, found):
+        today = shop.calendar.day(asked.received_ms)
+        if found is None or not intake.unmerge(work, shop, found, today):
             raise Denied(
                 404, "no_such_merge", "That device was never merged into somebody, or it was undone."
             )

@@ -6,7 +6,7 @@ import asyncio
 import queue
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, TypeVar, cast
@@ -146,12 +146,19 @@ class Engine:
                 else:
                     work_on, drained = batch[0].given
                     if drained:
+                        # Before any customer: everybody locks in this order.
+                        work.tenant(shop.number, change=True)
                         intake.drain(work, shop)
                     answers.append(work_on(work))
         except Exception as error:
             # What was learned or counted in memory belongs to a transaction that never was.
             shop.forget()
-            _tell(batch, [None] * len(batch), error)
+            if len(batch) == 1:
+                _tell(batch, [None], error)
+            else:
+                # One of them is to blame; the others shall not fail with it.
+                for job in batch:
+                    self._do([job])
             return
         if batch[0].kind == "in":
             self._waits.add(shop.number)
@@ -164,10 +171,9 @@ def _tell(batch: list[_Job], answers: list[Any], error: Exception | None) -> Non
     for job, answer in zip(batch, answers, strict=True):
         if isinstance(job.done, asyncio.Future):
             loops.setdefault(job.done.get_loop(), []).append((job.done, answer))
-        elif error is not None:
-            job.done.set_exception(error)
         else:
-            job.done.set_result(answer)
+            with suppress(InvalidStateError):  # it was cancelled: nobody waits any more
+                job.done.set_exception(error) if error is not None else job.done.set_result(answer)
     for loop, waiting in loops.items():
         with suppress(RuntimeError):  # the loop was closed: nobody waits any more
             loop.call_soon_threadsafe(_tell_here, waiting, error)

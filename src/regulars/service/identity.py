@@ -14,35 +14,40 @@ class Resolved(NamedTuple):
     """Who sent each event, and who turned out to be whom."""
 
     customer: list[int]  #: -1 where no identifier was legal
-    merged: list[tuple[int, int]]  #: (from, into)
+    merged: list[tuple[int, int, int]]  #: (place of the event before which it was so, from, into)
+    named: dict[int, list[Name]]  #: names under which customers are known from now on
 
 
 def resolve(work: Transaction, shop: Shop, names: Sequence[tuple[Name, ...]]) -> Resolved:
     """The customer of each event, welcoming whoever is new.
 
     An event that carries a person's own identifier is hers. A device on which she says who she is becomes hers, with what
-    was known of it, unless it was another person's before: then it is shared, and nobody is merged.
+    was known of it, unless it was another person's before: then it is shared, and nobody is merged. Nor is a device that
+    was taken apart from her.
 
     Parameters
     ----------
     names : of each event its identifiers; those that cannot be anybody's are left out of account
     """
-    told = [tuple(name for name in each if somebodys(name)) for each in names]
-    digests = {name: digest(shop.secret, name) for each in told for name in each}
-    kinds = {d: name.kind for name, d in digests.items()}
-    found = work.aliases(shop.number, list(set(digests.values())))
+    told = [[name for name in each if somebodys(name)] for each in names]
+    # By digest, under which two ways to write one address are one.
+    marks = [[(digest(shop.secret, name), name.kind) for name in each] for each in told]
+    name_of = {
+        mark: name
+        for each, hers in zip(marks, told, strict=True)
+        for (mark, _), name in zip(each, hers, strict=True)
+    }
+    found = work.aliases(shop.number, list(name_of))
     into = work.merged_into(shop.number, list(set(found.values())))
-    # By digest: two ways to write one address are one name.
-    at = {d: into.get(who, who) for d, who in found.items()}
+    at = {mark: into.get(who, who) for mark, who in found.items()}
     own = work.owned(shop.number, list(set(at.values())), HERS)
     customer: list[int] = []
-    merged: list[tuple[int, int]] = []
-    fresh: list[tuple[Name, ...]] = []  # numbered -2, -3 ... until they are welcomed
-    for each in told:
-        hers = [name for name in each if name.kind in HERS]
-        devices = [name for name in each if name.kind == ANONYMOUS]
-        known = next((at[digests[name]] for name in hers if digests[name] in at), None)
-        device = next((at[digests[name]] for name in devices if digests[name] in at), None)
+    merged: list[tuple[int, int, int]] = []
+    fresh: list[list[Name]] = []  # numbered -2, -3 ... until they are welcomed
+    for k, each in enumerate(marks):
+        hers = [mark for mark, kind in each if kind in HERS]
+        device = next((at[mark] for mark, kind in each if kind == ANONYMOUS and mark in at), None)
+        known = next((at[mark] for mark in hers if mark in at), None)
         if not each:
             customer.append(-1)
             continue
@@ -50,14 +55,15 @@ def resolve(work: Transaction, shop: Shop, names: Sequence[tuple[Name, ...]]) ->
             known = device  # nobody's device yet, or nobody said more
         if known is None:
             known = -2 - len(fresh)
-            fresh.append(each)
+            fresh.append(told[k])
         if hers:
             own.add(known)
         if device is not None and device != known and hers and device not in own:
-            merged.append((device, known))
-            at = {d: known if who == device else who for d, who in at.items()}
-        for name in each:
-            at.setdefault(digests[name], known)
+            if known not in work.parted(shop.number, device):
+                merged.append((k, device, known))
+                at = {mark: known if who == device else who for mark, who in at.items()}
+        for mark, _ in each:
+            at.setdefault(mark, known)
         customer.append(known)
     numbers = (
         shop.welcome(work, len(fresh), [[(n.kind, n.value) for n in each] for each in fresh]) if fresh else []
@@ -66,8 +72,11 @@ def resolve(work: Transaction, shop: Shop, names: Sequence[tuple[Name, ...]]) ->
     def number(who: int) -> int:
         return numbers[-2 - who] if who <= -2 else who
 
-    work.add_aliases(
-        shop.number,
-        [(d, number(who), kinds[d]) for d, who in at.items() if d not in found],
+    new = [(mark, number(who), name_of[mark].kind) for mark, who in at.items() if mark not in found]
+    work.add_aliases(shop.number, new)
+    named: dict[int, list[Name]] = {}
+    for mark, who, _ in new:
+        named.setdefault(who, []).append(name_of[mark])
+    return Resolved(
+        [number(who) for who in customer], [(k, number(a), number(b)) for k, a, b in merged], named
     )
-    return Resolved([number(who) for who in customer], [(number(a), number(b)) for a, b in merged])

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from itertools import groupby
+from itertools import groupby, pairwise
 
 import msgspec
 import numpy as np
 
 from regulars.retail import record as records
+from regulars.retail.record import UNKNOWN
 from regulars.service import identity, naming
 from regulars.service.clock import is_zone
 from regulars.service.events import Did, Event, Line
@@ -18,7 +19,7 @@ from regulars.service.naming import ANONYMOUS, EMAIL, PHONE, USER, Name
 from regulars.service.seal import Seal
 from regulars.service.shop import Seats, Shop
 from regulars.service.store import Transaction
-from regulars.terms import NEVER, Channel, Fate, Purpose, Reaction, Scope, Verdict, empty_lines
+from regulars.terms import NEVER, NONE, Channel, Fate, Purpose, Reaction, Scope, Verdict, empty_lines
 
 #: The source of what is imported in bulk, and the day until which it is remembered.
 IMPORT, FOREVER = "import", 2**31 - 1
@@ -26,7 +27,7 @@ IMPORT, FOREVER = "import", 2**31 - 1
 DRAIN = 64
 #: How long a wish without an end stands.
 WISH_DAYS = 30
-_INBOX = b"inbox"
+_INBOX, _MERGE = b"inbox", b"merge"
 
 #: The scope under which an event is kept for her to see; the others are her orders and are always kept.
 KEPT_UNDER = {
@@ -102,6 +103,8 @@ def apply(
 ) -> Taken:
     """Take in events, as (event, source), in the order in which they came."""
     taken = Taken() if taken is None else taken
+    # One at a time says who is who, and everybody locks the retailer before its customers.
+    work.tenant(shop.number, change=True)
     today = shop.calendar.day(now_ms)
     digests = [
         naming.digest(shop.secret, Name(f"message {source}", event.message)) if event.message else ""
@@ -116,34 +119,52 @@ def apply(
             taken.again += 1
             continue
         new.discard(digest)
+        # A clock that runs ahead is set back.
+        event.at_ms = min(max(event.at_ms, 0), now_ms)
         events.append(event)
     who = identity.resolve(work, shop, [_names(event) for event in events])
-    events = [e for e, customer in zip(events, who.customer, strict=True) if customer >= 0]
     taken.nobody += sum(customer < 0 for customer in who.customer)
-    customers = [customer for customer in who.customer if customer >= 0]
-    if not events:
+    customers = {customer for customer in who.customer if customer >= 0}
+    if not customers:
         return taken
     shop.open_day(work, today)
-    seats = shop.seat(work, [*customers, *(each for pair in who.merged for each in pair)])
-    pairs = [
-        (customer, event)
-        for customer, event in zip(customers, events, strict=True)
-        if customer in seats.place
-    ]
-    for one, other in who.merged:
-        merge(work, shop, seats, one, other, now_ms)
+    seats = shop.seat(
+        work, customers | {each for _, *pair in who.merged for each in pair} | _heard(work, shop, events)
+    )
+    _keep_names(work, shop, seats, who.named)
     stale: set[int] = set()
-    for did, run in groupby(pairs, key=lambda pair: pair[1].did):
-        members = list(run)
-        if did != Did.ALLOWED:
-            no_sharing(shop, seats, (customer for customer, event in members if event.gpc), today)
-        _keep_events(work, shop, seats, did, members, taken)
-        _APPLY.get(did, _nothing)(work, shop, seats, members, today, taken, stale)
-        taken.applied += len(members)
+    pairs = list(zip(who.customer, events, strict=True))
+    for first, last in pairwise(sorted({0, *(k for k, _, _ in who.merged), len(pairs)})):
+        for _, one, other in (merged for merged in who.merged if merged[0] == first):
+            merge(work, shop, seats, one, other, now_ms)
+        seated = [pair for pair in pairs[first:last] if pair[0] in seats.place]
+        for did, run in groupby(seated, key=lambda pair: pair[1].did):
+            members = list(run)
+            if did != Did.ALLOWED:
+                no_sharing(shop, seats, (customer for customer, event in members if event.gpc), today)
+            _keep_events(work, shop, seats, did, members, taken)
+            _APPLY.get(did, _nothing)(work, shop, seats, members, today, taken, stale)
+            taken.applied += len(members)
     if stale:
         rebuild(work, shop, seats, stale)
     shop.keep(work, seats, known=True, consent=True)
     return taken
+
+
+def _keep_names(work: Transaction, shop: Shop, seats: Seats, named: dict[int, list[Name]]) -> None:
+    """Write into profiles under which names customers are known, so that letters find them."""
+    for customer in named.keys() & seats.place.keys():
+        profile = shop.profile(seats, customer)
+        new = [name for name in named[customer] if tuple(name) not in profile.known_as]
+        if new:
+            profile.known_as += new
+            shop.keep_profile(work, seats, customer, profile)
+
+
+def _heard(work: Transaction, shop: Shop, events: Sequence[Event]) -> set[int]:
+    """Who was spoken to in the messages that these events are about: perhaps a device that is hers by now."""
+    found = work.decisions(shop.number, [event.decision for event in events if event.decision])
+    return {row.customer for row in found.values()}
 
 
 def no_sharing(shop: Shop, seats: Seats, customers: Iterable[int], today: int) -> None:
@@ -193,21 +214,28 @@ def _purchased(
     stale: set[int],
 ) -> None:  # fmt: skip
     by_day: dict[int, list[tuple[int, Sequence[Line]]]] = defaultdict(list)
+    new = _new_orders(work, shop, members, today)
     for customer, event in members:
-        # A clock that runs ahead is set back to today.
-        day = min(shop.calendar.day(event.at_ms), today)
+        day = shop.calendar.day(event.at_ms)
         by_day[day].append((customer, event.lines))
-        row = seats.place[customer]
-        if seats.record.last_visit[row] > day:
+        # All baskets of a day are one, and what came back before it was told is no purchase.
+        if seats.record.last_visit[seats.place[customer]] >= day or (event.order and event.order not in new):
             stale.add(customer)
     for day, baskets in sorted(by_day.items()):
         taken.unknown.update(shop.purchased(work, seats, day, baskets))
+
+
+def _new_orders(work: Transaction, shop: Shop, members: list[tuple[int, Event]], today: int) -> set[str]:
+    """Orders of which nothing was heard before, neither a purchase nor a refund."""
+    orders = {naming.digest(shop.secret, Name("order", e.order)): e.order for _, e in members if e.order}
+    return {orders[digest] for digest in work.first_seen(shop.number, list(orders), today)}
 
 
 def _refunded(
     work: Transaction, shop: Shop, seats: Seats, members: list[tuple[int, Event]], today: int, taken: Taken,
     stale: set[int],
 ) -> None:  # fmt: skip
+    _new_orders(work, shop, members, today)
     stale.update(customer for customer, _ in members)
 
 
@@ -216,15 +244,34 @@ def _reacted(
     stale: set[int],
 ) -> None:  # fmt: skip
     told = []
-    for _, event in members:
+    for customer, event in members:
         bits = 0
         for name in event.reactions:
             if name.upper() in Reaction.__members__:
                 bits |= 1 << Reaction[name.upper()]
             else:
                 taken.unknown[name] += 1
-        told.append((event.decision, bits, _REASONS.get(event.reason, 255)))
-    taken.unknown.update(shop.reacted(work, seats, today, told))
+        told.append((customer, event.decision, bits, _REASONS.get(event.reason, 255)))
+    _react(work, shop, seats, told, today, taken)
+
+
+def _react(
+    work: Transaction,
+    shop: Shop,
+    seats: Seats,
+    told: list[tuple[int, str, int, int]],
+    today: int,
+    taken: Taken,
+) -> None:
+    """Reactions as (customer, decision id, bits, reason), each to what was said to her and to nobody else."""
+    found = work.decisions(shop.number, [name for _, name, _, _ in told])
+    hers = [
+        (name, bits, why)
+        for customer, name, bits, why in told
+        if name in found and seats.at(found[name].customer) == seats.place[customer]
+    ]
+    taken.unknown.update({name for _, name, _, _ in told} - {name for name, _, _ in hers})
+    taken.unknown.update(shop.reacted(work, seats, today, hers))
 
 
 def _wished(
@@ -244,8 +291,10 @@ def _unliked(
     about = [(customer, event) for customer, event in members if event.decision]
     if about:
         bits = 1 << Reaction.UNLIKE
-        told = [(event.decision, bits, _REASONS.get(event.reason, 255)) for _, event in about]
-        taken.unknown.update(shop.reacted(work, seats, today, told))
+        told = [
+            (customer, event.decision, bits, _REASONS.get(event.reason, 255)) for customer, event in about
+        ]
+        _react(work, shop, seats, told, today, taken)
     plain = [(customer, event) for customer, event in members if not event.decision]
     rows = list(_about(shop, seats, plain, today + shop.retailer.rules.unlike_days, taken))
     if rows:
@@ -378,7 +427,8 @@ def rebuild(work: Transaction, shop: Shop, seats: Seats, customers: Iterable[int
     rows = np.array([seats.place[customer] for customer in chosen])
     fresh = records.new(np.array(chosen, np.uint32), shop.categories)
     totals = records.new_totals(shop.categories)
-    bits = seats.consent.bits[rows]
+    # What was kept was allowed when it came; what she takes back is closed at the gate, not forgotten.
+    bits = np.full((len(chosen), len(Scope)), 255, np.uint8)
     for day, members in sorted(baskets.items()):
         table = empty_lines(max(1, sum(len(each) for _, each in members)))
         n = 0
@@ -413,7 +463,8 @@ def _bought(work: Transaction, shop: Shop, seats: Seats, customer: int) -> list[
             if not event.lines:
                 back[event.order] = None
             elif gone is not None:
-                gone.update({line.sku or line.category: line.units for line in event.lines})
+                for line in event.lines:
+                    gone[line.sku or line.category] += line.units
     found = []
     for event in told:
         if event.did != Did.PURCHASED:
@@ -446,32 +497,80 @@ def _less(line: Line, gone: Counter[str]) -> Line:
     )
 
 
+class Joined(msgspec.Struct):
+    """What a merge changed of the one into whom somebody was merged, for the day when it is undone."""
+
+    epoch: int  #: of her consent after it
+    lost: list[int]  #: bits of consent by scope
+    closed: int  #: bits of channels
+    wishes: list[tuple[int, int]]  #: (category, until_day)
+    codes: list[str]  #: columns that were unknown
+
+
 def merge(work: Transaction, shop: Shop, seats: Seats, one: int, other: int, at_ms: int) -> None:
     """What was known of ``one`` becomes ``other``'s; what either refused stays refused. It can be undone."""
     if one not in seats.place or other not in seats.place:
         return
     a, b = seats.place[one], seats.place[other]
-    before = msgspec.msgpack.encode([shop.consent_bytes(seats, other), seats.contact[b], seats.known[b]])
-    work.add_merge(shop.number, one, other, at_ms, seats.seals[b].close(before, b"merge"))
-    work.change_customers(shop.number, ("into_customer",), [(other, one)])
-    record, consent = seats.record, seats.consent
+    record, consent, today = seats.record, seats.consent, shop.calendar.day(at_ms)
     asked = consent.since[a] > NEVER
-    consent.bits[b] = np.where(asked, consent.bits[a] & consent.bits[b], consent.bits[b])
-    consent.epoch[b] += 1
-    if asked[Scope.CONTACT]:
-        record.optin[b] &= record.optin[a]
+    lost = np.where(asked, consent.bits[b] & ~consent.bits[a], 0)
+    for scope in np.flatnonzero(lost).tolist():
+        shop.retailer.consented(b, scope, int(lost[scope]), False, today)
+    closed = int(record.optin[b] & ~record.optin[a]) if asked[Scope.CONTACT] else 0
+    record.optin[b] &= 255 ^ closed
+    hers = set(_wishes(record, b))
+    wishes = (
+        [each for each in _wishes(record, a) if each not in hers] if consent.bits[b, Scope.STATED] else []
+    )
+    for category, until in wishes:
+        shop.retailer.wished(b, category, until, today)
+    codes = [
+        name for name in _CODES.values() if getattr(record, name)[b] == UNKNOWN != getattr(record, name)[a]
+    ]
+    codes = codes if consent.bits[b, Scope.DEMOGRAPHICS] else []
+    for name in codes:
+        getattr(record, name)[b] = getattr(record, name)[a]
+    _add_contacts(record, a, b)
+    joined = Joined(int(consent.epoch[b]), lost.tolist(), closed, wishes, codes)
+    work.add_merge(
+        shop.number, one, other, at_ms, seats.seals[b].close(msgspec.msgpack.encode(joined), _MERGE)
+    )
+    work.change_customers(shop.number, ("into_customer",), [(other, one)])
+    seats.rows[a] = seats.rows[a]._replace(into=other)
+    rebuild(work, shop, seats, [other])
+
+
+def _wishes(record: records.Record, row: int) -> list[tuple[int, int]]:
+    """Her wishes as (category, until_day)."""
+    pairs = zip(record.wish_category[row].tolist(), record.wish_until[row].tolist(), strict=True)
+    return [(category, until) for category, until in pairs if category >= 0]
+
+
+def _add_contacts(record: records.Record, a: int, b: int) -> None:
+    """What was said to ``a``, and what ``a`` wants to hear no more of, counts for ``b`` too."""
     for name in ("sent", "opened", "clicked", "unliked"):
-        getattr(record, name)[b] += getattr(record, name)[a]
+        column = getattr(record, name)
+        column[b] = min(int(column[a]) + int(column[b]), 65535)
     for name in ("last_contact", "last_ask"):
         getattr(record, name)[b] = max(getattr(record, name)[a], getattr(record, name)[b])
     _add_ring(record, a, b)
+    for channel, day in enumerate(record.channel_day[a].tolist()):
+        if day == record.channel_day[b, channel] != NEVER:
+            record.channel_count[b, channel] += record.channel_count[a, channel]
+        elif day > record.channel_day[b, channel]:
+            record.channel_day[b, channel] = day
+            record.channel_count[b, channel] = record.channel_count[a, channel]
+    days = np.concatenate([record.recent_day[a], record.recent_day[b]])
+    about = np.concatenate([record.recent_category[a], record.recent_category[b]])
+    latest = np.argsort(days, kind="stable")[-len(record.recent_day[b]) :]
+    record.recent_day[b], record.recent_category[b], record.recent_next[b] = days[latest], about[latest], 0
     for k in range(record.unlike_category.shape[1]):
         if record.unlike_category[a, k] >= 0:
             records.unliked(
                 record, np.array([b]), record.unlike_category[a, k : k + 1].astype(np.int32),
                 record.unlike_until[a, k : k + 1].astype(np.int32),
             )  # fmt: skip
-    rebuild(work, shop, seats, [other])
 
 
 def _add_ring(record: records.Record, a: int, b: int) -> None:
@@ -490,19 +589,34 @@ def _add_ring(record: records.Record, a: int, b: int) -> None:
     record.ring_day[b] = last
 
 
-def unmerge(work: Transaction, shop: Shop, one: int) -> bool:
+def unmerge(work: Transaction, shop: Shop, one: int, today: int) -> bool:
     """Undo the last merge of ``one`` into somebody: both stand apart again, with what each of them did.
 
-    What was learned of the two together in between stays with neither; contacts count for both, so that no cap is
-    broken. Returns False when it was never merged.
+    Contacts and unlikes count for both, so that no cap is broken and no order of hers; what the merge took from her
+    consent is given back when she has not changed it since. A device that was taken apart is not merged into her again.
+    Returns False when it was never merged.
     """
+    work.tenant(shop.number, change=True)
     last = work.last_merge(shop.number, one)
     if last is None:
         return False
-    other, at_ms, _ = last
+    other, at_ms, sealed = last
     work.change_customers(shop.number, ("into_customer",), [(-1, one)])
     work.undo_merge(shop.number, one, at_ms)
     seats = shop.seat(work, [one, other])
+    if other in seats.place:
+        b = seats.place[other]
+        joined = msgspec.msgpack.decode(seats.seals[b].open(sealed, _MERGE), type=Joined)
+        if int(seats.consent.epoch[b]) == joined.epoch:
+            for scope, bits in enumerate(joined.lost):
+                if bits:
+                    shop.retailer.consented(b, scope, bits, True, today)
+            seats.record.optin[b] |= joined.closed
+        for k, wish in enumerate(zip(seats.record.wish_category[b], seats.record.wish_until[b], strict=True)):
+            if tuple(map(int, wish)) in joined.wishes:
+                seats.record.wish_category[b, k], seats.record.wish_until[b, k] = NONE, NEVER
+        for name in joined.codes:
+            getattr(seats.record, name)[b] = UNKNOWN
     rebuild(work, shop, seats, [each for each in (one, other) if each in seats.place])
-    shop.keep(work, seats, known=True)
+    shop.keep(work, seats, known=True, consent=True)
     return True

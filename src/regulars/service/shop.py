@@ -36,12 +36,14 @@ from regulars.service import rows as codec
 from regulars.service.assortment import Assortment
 from regulars.service.clock import Calendar
 from regulars.service.events import Line
-from regulars.service.naming import Name, digest
+from regulars.service.naming import HERS, Name, digest
 from regulars.service.seal import Seal, new_key
 from regulars.service.store import Transaction
 from regulars.service.store.sql import CustomerRow, DecisionRow, TenantRow
-from regulars.terms import Action, Channel, Fate, OfferKind, Scope, empty_lines
+from regulars.terms import NEVER, Action, Channel, Fate, OfferKind, Scope, empty_lines
 
+#: A message that comes again within so many days counts once.
+WINDOW_DAYS = 30
 #: Outcomes are settled for so many contacts at a time.
 CHUNK = 5_000
 #: A message that comes again within so many days counts once.
@@ -138,6 +140,11 @@ class Seats:
     contact: list[bytes]
     known: list[bytes]
 
+    def at(self, customer: int) -> int:
+        """The row of whoever this customer turned out to be; -1 when she is not here."""
+        into = self.rows[self.place[customer]].into if customer in self.place else -1
+        return self.place.get(customer if into < 0 else into, -1)
+
 
 class Shop:
     """A retailer's policy at work on the store.
@@ -173,6 +180,7 @@ class Shop:
         )
         self._common = -1
         self._stock = -1
+        self._closed = NEVER
         self._in_stock: NDArray[np.bool_] | None = None
         self._out: list[int] = []
         self._hidden: set[int] = set()
@@ -193,6 +201,7 @@ class Shop:
     def forget(self) -> None:
         """Read what all have in common anew: what is in memory may belong to a transaction that failed."""
         self._common = self._stock = -1
+        self._closed = NEVER
 
     def stocked(self, work: Transaction, version: int) -> None:
         """Know what is on hand and what is hidden."""
@@ -221,11 +230,12 @@ class Shop:
 
     def open_day(self, work: Transaction, today: int) -> TenantRow:
         """Learn from every day before today that is not closed yet, and know what was learned."""
-        tenant = work.tenant(self.number)
-        if tenant.closed_day < today - 1:
-            tenant = work.tenant(self.number, change=True)
-            for day in range(tenant.closed_day + 1, today):
-                tenant = self._close(work, tenant, day)
+        # Two who share a lock could not both make it their own, so what will be changed is locked for that at once.
+        change = self._closed < today - 1 or self.retailer.rules.budget_per_day is not None
+        tenant = work.tenant(self.number, change=change)
+        for day in range(tenant.closed_day + 1, today):
+            tenant = self._close(work, tenant, day)
+        self._closed = tenant.closed_day
         self.learned(work, tenant.common)
         self.stocked(work, tenant.stock)
         return tenant
@@ -237,8 +247,9 @@ class Shop:
             ripe = work.ripe(self.number, day - 7, CHUNK)
             if not ripe:
                 break
-            seats = self.seat(work, [row.customer for row in ripe])
-            kept = [(row, self._open(seats, row)) for row in ripe if row.customer in seats.place]
+            spoken_to = [row.customer for row in ripe]
+            seats = self.seat(work, [*spoken_to, *work.merged_into(self.number, spoken_to).values()])
+            kept = [(row, self._open(seats, row)) for row in ripe if seats.at(row.customer) >= 0]
             shop.pending.blocks = _blocks(seats, kept)
             shop.settle(day)
             self._keep_ledger(work, seats)
@@ -246,6 +257,7 @@ class Shop:
                 self.number,
                 [(0, row.body, row.id) for row in ripe],
             )
+        work.forget_seen(self.number, day - WINDOW_DAYS)
         records.turn(shop.totals, day)
         for _, body in work.take_deltas(self.number, day):
             for column, more in zip(shop.totals, _totals(body, shop.totals), strict=True):
@@ -352,15 +364,12 @@ class Shop:
 
     def decide(self, work: Transaction, told: Sequence[Ask]) -> list[Answer]:
         """What is said to each. One who asks twice is answered one after the other."""
+        # Locked before it is read who is who, so that nobody is merged meanwhile.
+        tenant = self.open_day(work, max((self.calendar.day(ask.at_ms) for ask in told), default=NEVER))
         asks = self._found(work, told)
         answers: dict[int, Answer] = {}
+        budget = self.retailer.rules.budget_per_day is not None
         for wave in _waves(asks):
-            today = max(self.calendar.day(asks[k].at_ms) for k in wave)
-            tenant = self.open_day(work, today)
-            budget = self.retailer.rules.budget_per_day is not None
-            if budget:
-                tenant = work.tenant(self.number, change=True)
-                self.retailer._spent[:] = tenant.spent_day, tenant.spent
             seats = self.seat(work, [asks[k].customer for k in wave])
             consent, contact = codec.packed_consent(seats.consent), seats.contact
             rows: list[DecisionRow] = []
@@ -370,6 +379,8 @@ class Shop:
                     asked = asks[k].channel
                     groups[(self.calendar.day(asks[k].at_ms), -1 if asked is None else int(asked))].append(k)
             for (day, channel), members in sorted(groups.items()):
+                if budget:
+                    self.retailer._spent[:] = day, work.spent(self.number, day)
                 for k, stored in self._say(seats, day, channel, [asks[m] for m in members], members):
                     row = seats.place[asks[k].customer]
                     stored.common, stored.out, stored.settings = tenant.common, self._out, self.settings
@@ -379,11 +390,10 @@ class Shop:
                     body = seats.seals[row].close(msgspec.msgpack.encode(stored), DECISION)
                     rows.append(DecisionRow(name, asks[k].customer, day, int(stored.number >= 0), body))
                     answers[k] = Answer(name, stored)
+                if budget:
+                    work.spend(self.number, day, int(self.retailer._spent[1]))
             self._keep_decided(work, seats)
             work.add_decisions(self.number, rows)
-            if budget:
-                spent_day, spent = self.retailer._spent.tolist()
-                work.change_tenant(self.number, spent_day=spent_day, spent=spent)
         return [self._with_shelf(work, asks[k], answers.get(k)) for k in range(len(asks))]
 
     def _keep_decided(self, work: Transaction, seats: Seats) -> None:
@@ -417,9 +427,12 @@ class Shop:
         into = work.merged_into(self.number, list(set(found.values())))
         known = []
         for ask in asks:
-            numbers = [found[digests[name]] for name in ask.names if digests[name] in found]
-            number = into.get(numbers[0], numbers[0]) if numbers else ask.customer
-            known.append(replace(ask, customer=number))
+            at = [(name, found[digests[name]]) for name in ask.names if digests[name] in found]
+            numbers = [into.get(number, number) for _, number in at]
+            said = any(name.kind in HERS for name in ask.names)
+            if numbers and said and at[0][0].kind not in HERS and work.owned(self.number, numbers[:1], HERS):
+                numbers = []  # she is new; the device is somebody else's
+            known.append(replace(ask, customer=numbers[0] if numbers else ask.customer))
         return known
 
     def _with_shelf(self, work: Transaction, ask: Ask, answer: Answer | None) -> Answer:
@@ -476,16 +489,15 @@ class Shop:
             if row in first:
                 yield k, self._told(said, first[row], int(opened[first[row]]), about, labels)
                 continue
-            yield k, _silence(self._why_silent(kept_from, day), about)
+            yield k, _silence(self._why_silent(kept_from, day, row), about)
 
-    def _why_silent(self, kept_from: Reason | None, day: int) -> Reason:
+    def _why_silent(self, kept_from: Reason | None, day: int, row: int) -> Reason:
         """What kept the last decision from saying anything to her."""
         if kept_from is not None:
             return kept_from
         if not policies.slots(self.retailer.policy, day):
             return Reason.NOT_TODAY
-        rationed = self.retailer.ruled_out[contact_rules.RATIONED] > 0
-        return Reason.RATIONED if rationed else Reason.NOTHING_FITS
+        return Reason.RATIONED if row in self.retailer.rationed else Reason.NOTHING_FITS
 
     def _told(
         self, said: Decisions, m: int, opened: int, about: dict[str, Any], labels: NDArray[Any] | None = None
@@ -563,7 +575,7 @@ class Shop:
     ) -> list[str]:
         """Reactions as (decision id, bits of Reaction, reason); returns the ids that are no contact of theirs."""
         found = work.decisions(self.number, [name for name, _, _ in told], change=True)
-        kept = [(row, self._open(seats, row)) for row in found.values() if row.customer in seats.place]
+        kept = [(row, self._open(seats, row)) for row in found.values() if seats.at(row.customer) >= 0]
         kept = [(row, stored) for row, stored in kept if stored.number >= 0]
         by_id = {row.id: (row, stored) for row, stored in kept}
         shop = self.retailer
@@ -572,7 +584,7 @@ class Shop:
         if rows:
             about = decisions_of.blank(len(rows))
             for m, ((row, stored), _, _) in enumerate(rows):
-                about.number[m], about.customer[m] = stored.number, seats.place[row.customer]
+                about.number[m], about.customer[m] = stored.number, seats.at(row.customer)
                 about.channel[m], about.category[m] = stored.channel, stored.category
             bits = np.array([bits for _, bits, _ in rows], np.uint16)
             reasons = np.array([why for _, _, why in rows], np.uint8)
@@ -635,7 +647,7 @@ class Shop:
         row = work.decisions(self.number, [name]).get(name)
         if row is None:
             return None
-        seats = self.seat(work, [row.customer])
+        seats = self.seat(work, [row.customer, *work.merged_into(self.number, [row.customer]).values()])
         return (row, self._open(seats, row), seats) if row.customer in seats.place else None
 
     def then(self, work: Transaction, row: DecisionRow, stored: Stored) -> Retailer:
@@ -676,7 +688,7 @@ class Shop:
         if len(said.number):
             again = self._told(said, 0, int(then.pending.blocks[-1].scopes[0]), about)
         else:
-            again = _silence(self._why_silent(kept_from, row.day), about)
+            again = _silence(self._why_silent(kept_from, row.day, 0), about)
         return msgspec.structs.replace(again, **rest)
 
     def replayed(self, work: Transaction, name: str) -> list[str] | None:
@@ -690,7 +702,7 @@ class Shop:
 
     def verified(self, work: Transaction) -> dict[str, Any]:
         """Whether every customer's chain holds, up to the head that her row tells."""
-        count, broken, everybody = 0, [], work.everybody(self.number)
+        count, broken, everybody = 0, [], work.everybody(self.number, merged=True)
         for first in range(0, len(everybody), 500):
             for customer, row in work.customers(
                 self.number, everybody[first : first + 500], change=False
@@ -772,7 +784,7 @@ def _blocks(seats: Seats, kept: Sequence[tuple[DecisionRow, Stored]]) -> list[Bl
         Block(
             day=day,
             number=np.array([stored.number for _, stored in members], np.int64),
-            row=np.array([seats.place[row.customer] for row, _ in members], np.int32),
+            row=np.array([seats.at(row.customer) for row, _ in members], np.int32),
             category=np.array([stored.category for _, stored in members], np.int32),
             scopes=np.array([stored.opened for _, stored in members], np.uint16),
             propensity=np.array([stored.propensity for _, stored in members], np.float64),

@@ -16,6 +16,8 @@ except ImportError as error:
     raise MissingExtra("postgres", "A store on PostgreSQL") from error
 
 _WORDS = {"blob": "BYTEA", "big": "BIGINT", "serial": "BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY"}
+#: The number of the lock under which tables are changed.
+_MIGRATING = 0x5245_4755_4C41_5253
 #: Connections kept open.
 POOL = 4
 
@@ -76,6 +78,10 @@ class PostgresTransaction(Transaction):
         )
         return {row[0] for row in found}
 
+    def alone(self) -> None:
+        """See :class:`Transaction`."""
+        self._at.execute("SELECT pg_advisory_xact_lock(%s)", (_MIGRATING,))
+
 
 def _array_of(value: Any) -> str:
     return {int: "bigint", str: "text", bytes: "bytea"}[type(value)]
@@ -96,7 +102,11 @@ class PostgresStore(Store):
             raise SettingError(
                 "the PostgreSQL server of the store does not answer. Check the URL and whether it runs"
             ) from error
-        self.migrate(_WORDS)
+        try:
+            self.migrate(_WORDS)
+        except BaseException:
+            self.close()
+            raise
 
     @contextmanager
     def transaction(self) -> Iterator[PostgresTransaction]:

@@ -6,14 +6,16 @@ numbers, days and digests under a secret of the store.
 
 from __future__ import annotations
 
-#: Each step is run once, in its own transaction. Never change one that was released: add the next.
+#: Each step is run once. Never change one that was released: add the next.
 #: {blob}, {serial} and {big} are the words of the database.
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
     (
         """CREATE TABLE tenant (
             retailer {big} PRIMARY KEY, name TEXT NOT NULL UNIQUE, settings TEXT NOT NULL, catalog {blob} NOT NULL,
             secret {blob} NOT NULL, closed_day {big} NOT NULL, common {big} NOT NULL, stock {big} NOT NULL,
-            customers {big} NOT NULL, spent_day {big} NOT NULL, spent {big} NOT NULL)""",
+            customers {big} NOT NULL)""",
+        """CREATE TABLE spent (
+            retailer {big} NOT NULL, day {big} NOT NULL, messages {big} NOT NULL, PRIMARY KEY (retailer, day))""",
         """CREATE TABLE api_key (
             digest TEXT PRIMARY KEY, retailer {big} NOT NULL, role TEXT NOT NULL, source TEXT NOT NULL)""",
         """CREATE TABLE customer (

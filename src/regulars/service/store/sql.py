@@ -23,8 +23,6 @@ class TenantRow(NamedTuple):
     common: int  #: version of what was learned from everybody
     stock: int  #: version of stock on hand
     customers: int  #: how many numbers were given out
-    spent_day: int
-    spent: int  #: messages of the day's budget
 
 
 class CustomerRow(NamedTuple):
@@ -80,6 +78,10 @@ class Transaction(ABC):
     ) -> set[Any]:
         """Add the rows whose primary key is new; returns their values of the column ``key``."""
 
+    @abstractmethod
+    def alone(self) -> None:
+        """Nobody else changes the tables themselves until the end of the transaction."""
+
     #: What follows a SELECT whose rows will be changed, and one whose rows must only not change.
     FOR_CHANGE = ""
     FOR_READ = ""
@@ -89,7 +91,7 @@ class Transaction(ABC):
     def tenant(self, retailer: int, *, change: bool = False) -> TenantRow:
         """A retailer; with ``change`` nobody else works for it until the end of the transaction."""
         found = self.ask(
-            "SELECT retailer, name, settings, secret, closed_day, common, stock, customers, spent_day, spent "
+            "SELECT retailer, name, settings, secret, closed_day, common, stock, customers "
             "FROM tenant WHERE retailer = ?" + (self.FOR_CHANGE if change else self.FOR_READ),
             (retailer,),
         )
@@ -110,7 +112,7 @@ class Transaction(ABC):
         """A new retailer; returns its number."""
         taken = self.ask("SELECT COALESCE(MAX(retailer), -1) FROM tenant")[0][0]
         self.tell(
-            "INSERT INTO tenant VALUES (?, ?, ?, ?, ?, ?, 0, 0, 0, -30000, 0)",
+            "INSERT INTO tenant VALUES (?, ?, ?, ?, ?, ?, 0, 0, 0)",
             (taken + 1, name, json.dumps(settings), catalog, secret, closed),
         )
         return int(taken) + 1
@@ -123,6 +125,19 @@ class Transaction(ABC):
         """Set columns of a retailer."""
         names = ", ".join(f"{name} = ?" for name in columns)
         self.tell(f"UPDATE tenant SET {names} WHERE retailer = ?", (*columns.values(), retailer))  # noqa: S608
+
+    def spent(self, retailer: int, day: int) -> int:
+        """Messages of a day's budget that were sent."""
+        found = self.ask("SELECT messages FROM spent WHERE retailer = ? AND day = ?", (retailer, day))
+        return int(found[0][0]) if found else 0
+
+    def spend(self, retailer: int, day: int, messages: int) -> None:
+        """Write down how many of a day's budget were sent by now."""
+        self.tell(
+            "INSERT INTO spent (retailer, day, messages) VALUES (?, ?, ?) "
+            "ON CONFLICT (retailer, day) DO UPDATE SET messages = excluded.messages",
+            (retailer, day, messages),
+        )
 
     def add_key(self, digest: str, retailer: int, role: str, source: str) -> None:
         """A key that opens the door in a role."""
@@ -168,15 +183,14 @@ class Transaction(ABC):
             for row in found
         }
 
-    def everybody(self, retailer: int) -> list[int]:
-        """Numbers of all customers who were not merged into another."""
-        return [
-            row[0]
-            for row in self.ask(
-                "SELECT customer FROM customer WHERE retailer = ? AND into_customer < 0 ORDER BY customer",
-                (retailer,),
-            )
-        ]
+    def everybody(self, retailer: int, *, merged: bool = False) -> list[int]:
+        """Numbers of all customers; those who were merged into another only with ``merged``."""
+        into = 2**62 if merged else 0
+        found = self.ask(
+            "SELECT customer FROM customer WHERE retailer = ? AND into_customer < ? ORDER BY customer",
+            (retailer, into),
+        )
+        return [row[0] for row in found]
 
     def add_customers(self, retailer: int, rows: Sequence[CustomerRow]) -> None:
         """New customers, with their keys."""
@@ -284,6 +298,14 @@ class Transaction(ABC):
             "UPDATE merge SET undone = 1 WHERE retailer = ? AND customer = ? AND at_ms = ?",
             (retailer, customer, at_ms),
         )
+
+    def parted(self, retailer: int, customer: int) -> set[int]:
+        """From whom this customer was taken apart."""
+        found = self.ask(
+            "SELECT into_customer FROM merge WHERE retailer = ? AND customer = ? AND undone = 1",
+            (retailer, customer),
+        )
+        return {row[0] for row in found}
 
     def owned(self, retailer: int, customers: Sequence[int], kinds: Sequence[str]) -> set[int]:
         """Of these customers those who are known under an identifier of one of these kinds."""
@@ -512,20 +534,19 @@ class Store(ABC):
         """Let go of the database."""
 
     def migrate(self, words: dict[str, str]) -> None:
-        """Run the steps that this store has not had yet."""
+        """Run the steps that this store has not had yet; who opens it at the same time waits."""
         with self.transaction() as work:
+            work.alone()
             work.tell("CREATE TABLE IF NOT EXISTS step (number INTEGER PRIMARY KEY)")
-        with self.transaction() as work:
             done = {row[0] for row in work.ask("SELECT number FROM step")}
-        if done and max(done) >= len(MIGRATIONS):
-            raise RegularsError(
-                f"the store is of a newer version: it has step {max(done)}, this one knows {len(MIGRATIONS) - 1}. "
-                "Install the newer version"
-            )
-        for number, statements in enumerate(MIGRATIONS):
-            if number in done:
-                continue
-            with self.transaction() as work:
-                if work.add_new("step", ("number",), "number", [(number,)]):
-                    for statement in statements:
-                        work.tell(statement.format(**words))
+            if done and max(done) >= len(MIGRATIONS):
+                raise RegularsError(
+                    f"the store is of a newer version: it has step {max(done)}, this one knows {len(MIGRATIONS) - 1}. "
+                    "Install the newer version"
+                )
+            for number, statements in enumerate(MIGRATIONS):
+                if number in done:
+                    continue
+                work.tell("INSERT INTO step VALUES (?)", (number,))
+                for statement in statements:
+                    work.tell(statement.format(**words))

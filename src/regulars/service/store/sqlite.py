@@ -52,6 +52,9 @@ class SqliteTransaction(Transaction):
                 new.add(row[place])
         return new
 
+    def alone(self) -> None:
+        """See :class:`Transaction`; it is alone already."""
+
 
 def _listed(values: Sequence[Any]) -> list[Any]:
     return [json.dumps(value) if isinstance(value, list) else value for value in values]
@@ -76,7 +79,11 @@ class SqliteStore(Store):
             raise SettingError(
                 f"{path} cannot be opened as a store: {error}. Give a file in a folder that you may write to"
             ) from error
-        self.migrate(_WORDS)
+        try:
+            self.migrate(_WORDS)
+        except BaseException:
+            self.close()
+            raise
 
     @contextmanager
     def transaction(self) -> Iterator[SqliteTransaction]:

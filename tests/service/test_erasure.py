@@ -1,0 +1,295 @@
+"""Whoever is erased is nowhere any more; and whatever was acknowledged survives a process that is killed."""
+
+import base64
+import codecs
+import hashlib
+import logging
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import httpx
+import psycopg
+import pytest
+from hypothesis import settings
+
+from regulars.retail.decision import Reason
+from regulars.service import letters
+from regulars.service.engine import Engine
+from regulars.service.store import open_store
+
+from .conftest import Clock, Live, at
+from .customers import allow, bought, buy, column, hear, holds_together, number, say, tell
+
+KILLS = 50 if settings().max_examples > 1_000 else 3
+#: In every field that may tell of a person. Long enough that none of them is found by chance.
+CANARIES = {
+    "user": "canary-user-7f3a91", "device": "canary-device-b81c22", "email": "canary.mail.5d20@example.org",
+    "phone": "+4930777123987", "trait": "canary-trait-Łukasz-99ab", "order": "canary-order-41f0",
+    "property": "canary-property-0c7e", "message": "canary-message-66d1", "household": "canary-household-2e9b",
+    "page": "canary-page-d00f",
+}  # fmt: skip
+
+
+def forms(value):
+    """How a value may stand in a file."""
+    plain = value.encode()
+    found = {"utf-8": plain, "utf-16le": value.encode("utf-16-le"), "utf-16be": value.encode("utf-16-be")}
+    for name, what in (("utf-8", plain), ("lower", value.lower().encode())):
+        digest = hashlib.sha256(what)
+        found |= {f"sha256 {name}": digest.digest(), f"sha256 hex {name}": digest.hexdigest().encode()}
+        found |= {f"sha256 base64 {name}": base64.b64encode(digest.digest())}
+    found |= {
+        "hex": plain.hex().encode(),
+        "HEX": plain.hex().upper().encode(),
+        "rot13": codecs.encode(value, "rot13").encode(),
+    }
+    for shift in range(3):  # base64 of a text in which it stands at any place
+        inner = base64.b64encode(b"\x00" * shift + plain)[4 if shift else 0 : -4]
+        found[f"base64 {shift}"] = inner
+    return found
+
+
+def hits(files, values=None):
+    """(file, form, value) wherever a value is found; any canary when none is named."""
+    wanted = [
+        (name, value, what) for value in values or CANARIES.values() for name, what in forms(value).items()
+    ]
+    found = []
+    for file in files:
+        try:
+            body = file.read_bytes()
+        except (FileNotFoundError, PermissionError):
+            continue
+        found += [(file.name, name, value) for name, value, what in wanted if what in body]
+    return found
+
+
+def files_of(url):
+    """Every file in which the store keeps anything."""
+    if url.startswith("sqlite"):
+        path = Path(url.removeprefix("sqlite:///"))
+        return [file for file in path.parent.iterdir() if file.name.startswith(path.name)]
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("CHECKPOINT")
+        folder = connection.execute("SHOW data_directory").fetchone()[0]
+    return [file for file in Path(folder).rglob("*") if file.is_file()]
+
+
+async def send(live, method, path, body=None, role="admin"):
+    transport = httpx.ASGITransport(app=live.service.app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://regulars") as client:
+        return await client.request(
+            method, path, json=body, headers={"Authorization": f"Bearer {live.keys[role]}"}
+        )
+
+
+def everything_about_her():
+    c = CANARIES
+    who = {"userId": c["user"], "anonymousId": c["device"]}
+    stamp = {"timestamp": at(0, 9)}
+    return [
+        {"type": "track", "event": "Product Viewed", "anonymousId": c["device"], "messageId": c["message"], **stamp,
+         "properties": {"product_id": "p1", "note": c["property"]}},
+        {"type": "identify", **who, **stamp, "traits": {"email": c["email"], "phone": c["phone"], "name": c["trait"],
+                                                        "address": {"street": c["trait"]}, "timezone": "Europe/Berlin"}},
+        {"type": "track", "event": "Consent Updated", **who, **stamp, "context": {"consent": {"categoryPreferences": {
+            "purchases": True, "stated": True, "browsing": True, "service": True, "contact.email": True, "contact": True}}}},
+        {"type": "track", "event": "Order Completed", **who, **stamp, "properties": {
+            "order_id": c["order"], "coupon": c["property"], "products": [{"product_id": "p1", "quantity": 1, "price": 3}]}},
+        {"type": "track", "event": "Order Completed", **who, **stamp, "properties": {
+            "order_id": c["order"] + "-2", "products": [{"product_id": c["property"], "quantity": 1, "price": 3}]}},
+        {"type": "track", "event": "Order Refunded", **who, **stamp, "properties": {"order_id": c["order"] + "-2"}},
+        {"type": "track", "event": "Live Chat Message Sent", **who, **stamp, "properties": {"body": c["property"]}},
+        {"type": "track", "event": c["property"], **who, **stamp, "properties": {"x": c["property"]}},
+        {"type": "group", **who, **stamp, "groupId": c["household"], "traits": {"name": c["trait"]}},
+        {"type": "page", **who, **stamp, "name": c["page"], "properties": {"url": f"https://x/{c['page']}"}},
+        {"type": "track", "event": "Wished", **who, **stamp, "properties": {"category": "tea"}},
+        {"type": "alias", "userId": c["user"], "previousId": c["device"], **stamp},
+    ]  # fmt: skip
+
+
+@pytest.fixture
+def anyio_backend():
+    return "asyncio"
+
+
+@pytest.mark.anyio
+async def test_whoever_is_erased_is_in_no_file_of_the_store_no_letter_and_no_log(live, url, tmp_path, caplog):
+    caplog.set_level(logging.DEBUG, logger="regulars")
+    hear(
+        live,
+        allow("bob", contact=True, contact__email=True, purchases=True),
+        buy("bob", 0, "p1"),
+        tell("bob", email="bob@example.org"),
+    )
+    answer = await send(live, "POST", "/v1/batch", {"batch": everything_about_her()}, "write")
+    assert answer.status_code == 200, answer.text
+    user = CANARIES["user"]
+    asked = await send(
+        live,
+        "POST",
+        "/v1/decisions",
+        {"userId": user, "channel": "email", "place": CANARIES["page"]},
+        "serve",
+    )
+    assert asked.json()["id"]
+    name = asked.json()["id"]
+    for path in (f"/v1/customers/{user}", f"/v1/decisions/{name}"):
+        assert (await send(live, "GET", path, role="staff")).status_code == 200
+    account = (await send(live, "GET", f"/v1/customers/{user}", role="staff")).text
+    assert all(
+        each in account
+        for each in ("canary-trait", CANARIES["order"], CANARIES["property"], CANARIES["email"])
+    )
+    letter = tmp_path / "before.csv"
+    live.clock.set(2)
+    letters.write(live.engine, live.shop, "email", "today", 10, letter)
+    assert user in letter.read_text() and "bob" in letter.read_text()
+
+    answer = await send(live, "DELETE", f"/v1/customers/{user}")
+    assert answer.status_code == 200, answer.text
+
+    assert (await send(live, "GET", f"/v1/customers/{user}", role="staff")).status_code == 404
+    assert (await send(live, "GET", f"/v1/decisions/{name}", role="staff")).status_code == 404
+    assert (await send(live, "POST", f"/v1/decisions/{name}/replay", role="staff")).status_code == 404
+    assert say(live, user).stored.reason == Reason.NO_PERMISSION
+    assert say(live, device=CANARIES["device"]).id == ""
+    after = tmp_path / "after.csv"
+    live.clock.set(9)
+    letters.write(live.engine, live.shop, "email", "today", 10, after)
+    assert "bob" in after.read_text()
+    logged = tmp_path / "service.log"
+    # What the service logs, not what the client of this test does.
+    ours = [record.getMessage() for record in caplog.records if record.name.startswith("regulars")]
+    logged.write_text("\n".join(ours))
+    assert any("/v1/customers/{user}" in each for each in ours)
+    assert hits([after, logged]) == []
+    assert hits(files_of(url)) == []
+    # The search finds what is there: the shop's name, and her address in the letter that was written before.
+    assert hits([letter], [CANARIES["email"]])
+    with live.engine.store.transaction() as work:
+        work.add_key("canary-control-aa17", live.number, "write", "control")
+    assert hits(files_of(url), ["canary-control-aa17"])
+    holds_together(live)
+
+
+@pytest.mark.anyio
+async def test_her_key_is_gone_from_the_file_and_the_others_keys_are_not(tmp_path, clock):
+    url = f"sqlite:///{tmp_path}/store.db"
+    live = Live(url, clock)
+    try:
+        hear(live, *(allow(f"user-{k}") for k in range(300)))
+        keys = dict(live.call(lambda work: work.ask("SELECT customer, key FROM person_key")))
+        who = number(live, "user-150")
+        live.engine.store.tidy()
+        assert keys[who] in Path(tmp_path / "store.db").read_bytes()
+        assert (await send(live, "DELETE", "/v1/customers/user-150")).status_code == 200
+        body = b"".join(file.read_bytes() for file in tmp_path.iterdir() if file.name.startswith("store.db"))
+        assert keys[who] not in body
+        assert sum(key in body for key in keys.values()) == 299
+    finally:
+        live.close()
+
+
+@pytest.mark.anyio
+async def test_erasing_takes_the_device_that_became_hers_with_it_and_nobody_else(live):
+    hear(live, allow("ada"), allow("bob"), allow(device="phone"), buy("", 0, "p1", device="phone"))
+    device = number(live, device="phone")
+    hear(live, tell("ada", device="phone"))
+    before = bought(live, "bob")
+    ada = number(live, "ada")
+    assert (await send(live, "DELETE", "/v1/customers/ada")).status_code == 200
+    assert live.call(lambda work: work.everybody(live.number, merged=True)) == [number(live, "bob")]
+    left = live.call(lambda work: work.ask("SELECT customer FROM person_key"))
+    assert left == [(number(live, "bob"),)] and {ada, device}.isdisjoint({row[0] for row in left})
+    assert bought(live, "bob") == before
+    assert (await send(live, "DELETE", "/v1/customers/ada")).status_code == 404
+
+
+@pytest.mark.anyio
+async def test_whoever_comes_back_after_erasure_is_somebody_new(live):
+    hear(live, allow("ada"), buy("ada", 0, "p1"))
+    first = number(live, "ada")
+    assert (await send(live, "DELETE", "/v1/customers/ada")).status_code == 200
+    hear(live, tell("ada"))
+    assert number(live, "ada") not in (first, -1)
+    assert bought(live, "ada")["visits"] == 0
+    assert say(live, "ada").stored.reason == Reason.NO_PERMISSION
+
+
+# ---- kill -9 -------------------------------------------------------------------------------------------------------------
+
+CHILD = """
+import sys
+from tests.service.conftest import Clock, at
+from tests.service.customers import ask, buy, allow
+from regulars.service.engine import Engine
+from regulars.service.store import open_store
+from regulars.terms import Channel
+
+url, run = sys.argv[1], int(sys.argv[2])
+engine = Engine(open_store(url), Clock(run // 4))
+shop = engine.shops[0]
+print("ready", flush=True)
+n = 0
+while True:
+    user = f"user-{n % 5}"
+    message = f"{run}-{n}"
+    basket = buy(user, run // 4, "p1", message=message, cents=1)
+    engine.take_in(shop, "app", [allow(user, message=f"allow-{user}"), basket]).result(60)
+    print("took", message, user, flush=True)
+    if n % 3 == 0:
+        answer = engine.decide(shop, [ask(user, at(run // 4), channel=Channel.EMAIL)]).result(60)[0]
+        print("said", answer.id, user, int(answer.stored.number >= 0), flush=True)
+    n += 1
+"""
+
+
+def test_nothing_acknowledged_is_lost_or_there_twice_when_the_process_is_killed(live, url):
+    live.close()
+    took, said = {}, {}
+    root = Path(__file__).parents[2]
+    for run in range(KILLS):
+        child = subprocess.Popen(
+            [sys.executable, "-c", CHILD, url, str(run)], stdout=subprocess.PIPE, cwd=root,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join([str(root), *filter(None, sys.path)])},
+        )  # fmt: skip
+        lines = []
+        until = None
+        for line in child.stdout:
+            lines.append(line)
+            until = until or time.monotonic() + 0.3 + 0.13 * (run % 7)
+            if time.monotonic() > until:
+                break
+        os.kill(child.pid, signal.SIGKILL)
+        lines += child.stdout.read().splitlines(keepends=True)
+        child.wait(30)
+        child.stdout.close()
+        assert len(lines) > 3, lines
+        for line in (each.decode().split() for each in lines if each.endswith(b"\n")):
+            if line[0] == "took":
+                took[line[1]] = line[2]
+            elif line[0] == "said":
+                said[line[1]] = (line[2], int(line[3]))
+    live.engine = Engine(open_store(url), Clock(KILLS // 4 + 1))
+    live.shop = live.engine.shops[live.number]
+    # Whoever was not told that it was taken sends it again, and so may whoever was.
+    for message, user in took.items():
+        hear(live, buy(user, 0, "p1", message=message, cents=1))
+    for k in range(5):
+        user = f"user-{k}"
+        mine = sum(owner == user for owner in took.values())
+        spent = int(column(live, user, "spend_cents"))
+        # One delivery a kill may have been taken without the word of it getting out.
+        assert mine <= spent <= mine + KILLS, (user, mine, spent)
+    ids = live.call(lambda work: dict(work.ask("SELECT id, waits FROM decision")))
+    assert said.keys() <= ids.keys()
+    assert len(ids) <= len(said) + KILLS
+    contacts = live.call(lambda work: live.shop.seat(work, range(5))).record
+    days = KILLS // 4 + 1
+    assert (contacts.sent <= days).all() and contacts.ring.max() <= 1
+    assert holds_together(live) == len(ids)

@@ -1,0 +1,507 @@
+"""What customers do reaches their records as far as they allow it, once, in whatever order it comes."""
+
+import time
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from regulars.retail import catalog as catalogs
+from regulars.retail.decision import Reason
+from regulars.service import intake, segment
+from regulars.service.assortment import Assortment
+from regulars.service.problems import Refused
+from regulars.terms import Action, Channel, OfferKind, Offers, Purpose, Scope
+
+from .conftest import DAYS, NAMES, Live, at
+from .customers import (
+    allow,
+    another_engine,
+    ask,
+    bought,
+    bring_back,
+    buy,
+    column,
+    events_of,
+    hear,
+    holds_together,
+    number,
+    react,
+    say,
+    seated,
+    tell,
+    unlike,
+    wish,
+)
+
+#: Speaks whenever it may, and rotates through what stands on the shelf.
+LOUD = {"policy": "blast", "policy_settings": {"per_week": 14.0}}
+
+
+@pytest.fixture
+def open_with(url, clock):
+    """Open a shop with settings of its own."""
+    opened = []
+
+    def make(assortment=None, **settings):
+        opened.append(Live(url, clock, assortment, **settings))
+        return opened[-1]
+
+    yield make
+    for each in opened:
+        each.close()
+
+
+# ---- purchases -------------------------------------------------------------------------------------------------
+
+BASKETS = [
+    buy("ada", 1, "p1", "p2", order="o1"),
+    buy("ada", 2, ("p3", 2), order="o2"),
+    buy("ada", 2, "p5", "p1", hour=16, order="o3"),
+    bring_back("ada", 3, "o2", ("p3", 1)),
+    buy("ada", 5, "p1", order="o4"),
+    bring_back("ada", 6, "o4"),
+    buy("ada", 7, "p1", "p7", order="o5"),
+    buy("ada", 9, "p3", order="o6"),
+]
+
+
+def in_order(live):
+    for event in BASKETS:
+        hear(live, event)
+        live.call(lambda work: None)
+    return bought(live, "ada")
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_purchases_and_refunds_in_any_order_and_grouping_give_the_same_columns(live, clock, open_with, seed):
+    clock.set(10)
+    hear(live, allow("ada"))
+    expected = in_order(live)
+    assert expected["visits"] == 4 and expected["spend_cents"] == 300 * 8
+    other = open_with(name="other")
+    hear(other, allow("ada"))
+    luck = np.random.default_rng(seed)
+    shuffled = [BASKETS[k] for k in luck.permutation(len(BASKETS))]
+    while shuffled:
+        some = int(luck.integers(1, 4))
+        hear(other, *shuffled[:some])
+        if luck.random() < 0.6:
+            other.call(lambda work: None)
+        shuffled = shuffled[some:]
+    assert bought(other, "ada") == expected
+
+
+def test_a_basket_that_comes_late_stands_where_it_belongs(live, clock):
+    clock.set(20)
+    hear(live, allow("ada"), buy("ada", 15, "p1"))
+    assert column(live, "ada", "first_day")[0] == 15
+    clock.set(21)
+    hear(live, buy("ada", 3, "p0"))
+    assert column(live, "ada", "first_day")[0] == 3
+    assert column(live, "ada", "last_day")[0] == column(live, "ada", "last_visit") == 15
+    assert column(live, "ada", "bought")[0] == 2
+
+
+def test_a_clock_that_runs_ahead_is_set_back_for_good(live, clock):
+    clock.set(5)
+    hear(live, allow("ada"), buy("ada", 50, "p1", order="o1"))
+    assert column(live, "ada", "last_visit") == 5
+    clock.set(6)
+    hear(live, buy("ada", 2, "p3"))  # everything is worked out anew
+    assert column(live, "ada", "last_visit") == 5
+    assert column(live, "ada", "visits") == 2
+
+
+def test_a_clock_of_another_century_does_no_harm(live, clock):
+    clock.set(5)
+    event = buy("ada", 0, "p1")
+    event.at_ms = -4_000_000_000_000
+    hear(live, allow("ada"), event)
+    assert -30_000 < column(live, "ada", "last_visit") <= 0
+
+
+def test_what_came_back_as_a_whole_was_never_bought(live, clock):
+    clock.set(3)
+    hear(live, allow("ada"), buy("ada", 1, "p1", order="o1"))
+    before = bought(live, "ada")
+    hear(live, buy("ada", 2, "p1", "p3", order="o2"), bring_back("ada", 3, "o2"))
+    assert bought(live, "ada") == before
+
+
+def test_single_lines_come_back_with_their_share_of_the_price(live, clock):
+    clock.set(3)
+    hear(live, allow("ada"), buy("ada", 1, ("p1", 4), ("p3", 1), order="o1", cents=250))
+    hear(live, bring_back("ada", 2, "o1", ("p1", 3)))
+    assert column(live, "ada", "spend_cents") == 500
+    assert column(live, "ada", "bought")[:2].tolist() == [1, 1]
+    hear(live, bring_back("ada", 3, "o1", "p1"))
+    assert column(live, "ada", "bought")[:2].tolist() == [0, 1]
+
+
+def test_two_lines_of_one_product_both_come_back(live, clock):
+    clock.set(3)
+    hear(live, allow("ada"), buy("ada", 1, "p1", "p1", "p3", order="o1"))
+    hear(live, bring_back("ada", 2, "o1", "p1", "p1"))
+    assert column(live, "ada", "spend_cents") == 300
+    assert column(live, "ada", "bought")[0] == 0
+
+
+def test_more_cannot_come_back_than_was_bought(live, clock):
+    clock.set(3)
+    hear(live, allow("ada"), buy("ada", 1, "p1", "p3", order="o1"), bring_back("ada", 2, "o1", ("p1", 9)))
+    assert column(live, "ada", "spend_cents") == 300
+
+
+def test_a_product_that_nobody_knows_is_counted_and_does_no_harm(live):
+    hear(live, allow("ada"))
+
+    def work_on(work):
+        return intake.apply(
+            work, live.shop, [(buy("ada", 0, "p1", "gone"), "till"), (buy("ada", 0, "gone"), "till")], at(0)
+        )
+
+    taken = live.call(work_on)
+    assert taken.unknown == {"gone": 2} and taken.applied == 2
+    assert column(live, "ada", "spend_cents") == 300
+
+
+def totals(live, day):
+    live.call(lambda work: live.shop.open_day(work, day + 1))
+    return live.shop.retailer.totals
+
+
+def test_purchases_without_consent_are_counted_for_all_and_not_kept(live, clock):
+    hear(live, tell("ada"), buy("ada", 0, "p1", ("p3", 2)))
+    assert bought(live, "ada")["visits"] == 0
+    assert [event.name for event in events_of(live, "ada")] == ["identify"]
+    clock.set(1)
+    counted = totals(live, 0)
+    assert counted.lines[:2].tolist() == [1, 1] and counted.cents[:2].tolist() == [300, 600]
+    assert counted.visits[0] == 1
+    assert not counted.bought.any() and not counted.buyers.any()
+
+
+@pytest.mark.parametrize("word", ["purchases.serve", "purchases.personalize"])
+def test_purchases_that_may_not_be_measured_teach_nothing(live, clock, word):
+    hear(live, allow("ada", **{word.replace(".", "__"): True}), buy("ada", 0, "p1"))
+    assert column(live, "ada", "visits") == 1
+    clock.set(1)
+    assert not totals(live, 0).bought.any()
+
+
+# ---- wishes, unlikes, what she tells --------------------------------------------------------------------------------
+
+
+def test_a_wish_is_kept_where_it_may_be(live):
+    hear(live, tell("ada"), wish("ada", "tea"))
+    assert (column(live, "ada", "wish_category") == -1).all()
+    hear(live, allow("ada"), wish("ada", "tea", until=40), wish("ada", "soap"))
+    wishes = dict(zip(column(live, "ada", "wish_category"), column(live, "ada", "wish_until"), strict=True))
+    assert wishes[7] == 40 and wishes[4] == intake.WISH_DAYS
+
+
+def test_her_wish_comes_first(live):
+    hear(live, allow("ada"), wish("ada", "tea"))
+    stored = say(live, "ada").stored
+    assert (stored.reason, stored.category) == (Reason.WISHED, 7)
+    assert stored.used >> Scope.STATED & 1
+
+
+def test_an_unlike_is_obeyed_by_the_very_next_decision_of_any_engine(open_with, clock):
+    live = open_with(**LOUD)
+    hear(live, allow("ada"))
+    with another_engine(live) as other:
+        for k in range(len(NAMES)):
+            clock.set(k)
+            stored = say(live, "ada", channel=Channel.EMAIL).stored
+            assert stored.action == Action.OFFER
+            hear(live, unlike("ada", NAMES[stored.category], k))
+            gone = say(live, "ada", channel=Channel.APP, engine=other).stored
+            assert gone.category != stored.category
+        clock.set(k + 1)
+        assert say(live, "ada").stored.reason == Reason.NOTHING_FITS
+    holds_together(live)
+
+
+def test_an_unlike_of_a_message_is_an_unlike_of_what_it_was_about(open_with, clock):
+    live = open_with(**LOUD)
+    hear(live, allow("ada"))
+    said = say(live, "ada", channel=Channel.EMAIL)
+    event = unlike("ada", "", 0)
+    event.decision, event.lines, event.reason = said.id, [], "creepy"
+    hear(live, event)
+    assert said.stored.category in column(live, "ada", "unlike_category").tolist()
+    assert column(live, "ada", "unliked") == 1
+
+
+def test_two_messages_of_one_day_are_reacted_to_apart(open_with, clock):
+    live = open_with(**LOUD)
+    hear(live, allow("ada"))
+    first, second = (say(live, "ada", channel=each) for each in (Channel.EMAIL, Channel.APP))
+    assert first.stored.number >= 0 and second.stored.number >= 0
+    assert first.stored.number != second.stored.number
+    hear(live, react("ada", second.id, "OPEN", "CLICK"))
+
+    def work_on(work):
+        return [live.shop.looked_up(work, each.id)[1].reactions for each in (first, second)]
+
+    assert live.call(work_on) == [0, 3]
+    holds_together(live)
+
+
+def test_a_reaction_that_is_told_twice_counts_once(live, clock):
+    hear(live, allow("ada"))
+    said = say(live, "ada", channel=Channel.EMAIL)
+    for day in (0, 1, 20):
+        clock.set(day)
+        hear(live, react("ada", said.id, "OPEN", day=day))
+        live.call(lambda work: None)
+    assert column(live, "ada", "opened") == 1
+
+
+@pytest.mark.parametrize("day", [0, 1, 30])
+def test_leaving_a_channel_is_obeyed_however_late_it_comes(live, clock, day):
+    hear(live, allow("ada"))
+    said = say(live, "ada", channel=Channel.EMAIL)
+    clock.set(day)
+    hear(live, react("ada", said.id, "UNSUBSCRIBE", day=day))
+    assert say(live, "ada", channel=Channel.EMAIL).stored.reason == Reason.NOT_REACHABLE
+
+
+def test_her_browser_that_says_no_passing_on_is_obeyed(live):
+    hear(live, allow("ada", purchases__share=True, browsing__share=True, purchases=True))
+    seats, _ = seated(live, "ada")
+    assert seats.consent.bits[0, Scope.PURCHASES] >> Purpose.SHARE & 1
+    event = tell("ada")
+    event.gpc = True
+    hear(live, event)
+    seats, _ = seated(live, "ada")
+    assert not (seats.consent.bits[0] >> Purpose.SHARE & 1).any()
+    assert seats.consent.bits[0, Scope.PURCHASES] == 15
+
+
+def test_her_browser_wins_over_a_banner(live):
+    event = allow("ada", purchases__share=True)
+    event.gpc = True
+    hear(live, event)
+    seats, _ = seated(live, "ada")
+    assert not (seats.consent.bits[0] >> Purpose.SHARE & 1).any()
+
+
+def test_a_time_zone_that_is_none_stops_nobody(live):
+    hear(live, allow("ada"), tell("ada", timezone="Europe/Berlin"), tell("ada", timezone="Mars/Olympus"))
+    assert say(live, "ada").id
+    profile = live.call(lambda work: live.shop.profile(live.shop.seat(work, [0]), 0))
+    assert profile.zone == "Europe/Berlin"
+
+
+@pytest.mark.parametrize(
+    ("zone", "utc", "quiet"),
+    [("Asia/Tokyo", 10, False), ("Asia/Tokyo", 13, True), ("America/New_York", 10, True), ("America/New_York", 14, False)],
+)  # fmt: skip
+def test_nobody_is_woken_in_her_own_night(live, clock, zone, utc, quiet):
+    clock.set(0, utc)
+    hear(live, allow("ada", hour=0), tell("ada", timezone=zone))
+    assert (say(live, "ada").stored.reason == Reason.QUIET) == quiet
+    assert say(live, "ada", zone="UTC").stored.reason != Reason.QUIET
+
+
+# ---- what stands ----------------------------------------------------------------------------------------------------
+
+
+def stocked_shop():
+    """One coupon a category, good for its two products; some offers end or begin within the days."""
+    c = len(NAMES)
+    bits = np.array([[0b11 << 2 * k] for k in range(c)], np.uint64)
+    last = np.full(c, DAYS - 1, np.int32)
+    last[4:] = 9
+    first = np.zeros(c, np.int32)
+    first[:2] = 5
+    offers = Offers(
+        kind=np.full(c, OfferKind.DEAL, np.uint8), category=np.arange(c, dtype=np.int32),
+        saving=np.full(c, 0.2, np.float32), saving_cents=np.zeros(c, np.int32), first_day=first, last_day=last,
+        bits_row=np.arange(c, dtype=np.int32), product_bits=bits,
+    )  # fmt: skip
+    found = catalogs.from_offers(offers, NAMES, np.full(c, 300, np.float32), days=DAYS)
+    skus = tuple(f"p{k}" for k in range(2 * c))
+    return Assortment(found, skus, skus, (np.arange(2 * c) // 2).astype(np.uint16))
+
+
+def test_what_is_not_on_hand_or_hidden_is_never_offered_by_any_engine(open_with, clock):
+    live = open_with(stocked_shop(), **LOUD)
+    clock.set(6)
+    hear(live, *(allow(f"user-{k}", 6) for k in range(24)))
+    with another_engine(live) as other:
+        engines = (live.engine, other)
+        left = set(range(8))
+        for k in range(24):
+            stored = say(live, f"user-{k}", engine=engines[k % 2]).stored
+            if not left:
+                assert stored.reason == Reason.NOTHING_FITS
+                continue
+            assert stored.category in left
+            gone = stored.category
+            products = {2 * gone: 0, 2 * gone + 1: 0}
+            if k % 2:
+                live.call(lambda work, p=products: live.shop.set_stock(work, p, {}))
+            else:
+                live.call(lambda work, p=products: live.shop.set_stock(work, {}, dict.fromkeys(p, True)))
+            left.discard(gone)
+        assert say(live, "nobody", engine=other).for_everybody == -1
+        live.call(lambda work: live.shop.set_stock(work, {6: 3}, {6: False}))
+        assert (
+            live.shop.assortment.catalog.offers.category[say(live, "nobody", engine=other).for_everybody] == 3
+        )
+    holds_together(live)
+
+
+def test_half_a_category_on_hand_is_enough(open_with, clock):
+    live = open_with(stocked_shop(), **LOUD)
+    clock.set(20)
+    hear(live, allow("ada", 20))
+    live.call(lambda work: live.shop.set_stock(work, {4: 0, 6: 0, 7: 0, 0: 0, 1: 0, 2: 0, 3: 0}, {}))
+    assert say(live, "ada").stored.category == 2
+
+
+def test_an_offer_is_made_from_its_first_day_to_its_last(open_with, clock):
+    live = open_with(stocked_shop(), **LOUD)
+    hear(live, *(allow(f"user-{k}") for k in range(12)))
+    for day in (4, 9, 10):
+        clock.set(day)
+        said = {say(live, f"user-{k}", channel=channel).stored.category
+                for k in range(12) for channel in (Channel.EMAIL, Channel.APP)} - {-1}  # fmt: skip
+        standing = live.shop.assortment.catalog.offers
+        assert said
+        assert all(standing.first_day[c] <= day <= standing.last_day[c] for c in said)
+
+
+@pytest.mark.parametrize("who", ["unknown", "anonymous", "silent"])
+def test_whoever_may_not_be_spoken_to_sees_what_stands_on_the_shelf_for_anybody(live, who):
+    if who == "anonymous":
+        hear(live, buy("", 0, "p1", device="anonymous"))
+    elif who == "silent":
+        hear(live, allow("silent", purchases=True), buy("silent", 0, "p1"))
+    answer = say(live, device=who) if who == "anonymous" else say(live, who)
+    assert answer.stored.action == Action.SILENCE and answer.stored.reason == Reason.NO_PERMISSION
+    assert live.shop.assortment.catalog.offers.kind[answer.for_everybody] == OfferKind.DEAL
+    assert answer.stored.opened == answer.stored.used == 0
+
+
+def test_whoever_may_be_spoken_to_is_shown_no_sign_for_everybody(live):
+    hear(live, allow("ada"))
+    assert say(live, "ada").for_everybody == -1
+
+
+# ---- once, and at once -------------------------------------------------------------------------------------------------
+
+
+def test_a_message_that_comes_again_counts_once_within_the_window_and_from_one_source(live, clock):
+    basket = buy("ada", 0, "p1", message="m1")
+    hear(live, allow("ada"), basket, basket)
+    with another_engine(live) as other:
+        for engine in (live.engine, other, live.engine):
+            hear(live, basket, engine=engine)
+            say(live, "ada", engine=engine)
+    assert column(live, "ada", "spend_cents") == 300
+    hear(live, basket, source="till")
+    assert column(live, "ada", "spend_cents") == 600
+    clock.set(20)
+    say(live, "ada")
+    hear(live, basket)
+    assert column(live, "ada", "spend_cents") == 600
+
+
+def test_messages_without_an_id_all_count(live):
+    hear(live, allow("ada"), buy("ada", 0, "p1"), buy("ada", 0, "p1"))
+    assert column(live, "ada", "spend_cents") == 600
+
+
+def test_what_was_acknowledged_is_seen_by_the_next_decision_of_every_engine(live, clock):
+    with another_engine(live) as other:
+        for k, (one, two) in enumerate([(live.engine, other), (other, live.engine)] * 3):
+            user = f"user-{k}"
+            hear(live, allow(user), wish(user, "soap"), engine=one)
+            stored = say(live, user, engine=two).stored
+            assert (stored.reason, stored.category) == (Reason.WISHED, 4)
+            hear(live, allow(user, contact=False), engine=two)
+            assert say(live, user, engine=one).stored.reason == Reason.NO_PERMISSION
+
+
+def test_one_ask_that_cannot_be_answered_fails_alone(live):
+    hear(live, allow("ada"))
+    live.engine.call(live.shop, lambda work: time.sleep(0.3))  # so that they share a batch
+    futures = [
+        live.engine.decide(live.shop, [ask("ada", at(0), zone="Mars/Olympus" if k == 2 else "")])
+        for k in range(5)
+    ]
+    bad = [k for k, future in enumerate(futures) if future.exception(60)]
+    assert bad == [2] and say(live, "ada").id
+
+
+def test_whoever_stops_waiting_stops_nobody_else(live):
+    hear(live, allow("ada"))
+    live.engine.call(live.shop, lambda work: time.sleep(0.3))
+    future = live.engine.decide(live.shop, [ask("ada", at(0))])
+    assert future.cancel()
+    assert say(live, "ada").id
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-(10**20), 10**20) | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3), max_leaves=5,
+)  # fmt: skip
+WORDS = st.sampled_from(
+    ["ada", "bob", "p1", "tea", "purchases", "contact.email", "open", "unlike", "creepy", "UTC", "o1"]
+)
+VALUES = (
+    JSON
+    | WORDS
+    | st.integers(-5, 300)
+    | st.sampled_from([0, 1, "2026-01-01T10:00:00Z", 4.1e12, "1970-01-01"])
+)
+PRODUCT = st.fixed_dictionaries(
+    {}, optional={"product_id": VALUES, "sku": VALUES, "quantity": VALUES, "price": VALUES, "discount": VALUES,
+                  "category": VALUES, "offer": VALUES},
+)  # fmt: skip
+PROPERTIES = st.fixed_dictionaries(
+    {}, optional={"products": st.lists(PRODUCT, max_size=3) | VALUES, "order_id": VALUES, "decision_id": VALUES,
+                  "category": VALUES, "until_day": VALUES, "reactions": st.lists(WORDS, max_size=3) | VALUES,
+                  "reason": VALUES, "product_id": VALUES, "quantity": VALUES},
+)  # fmt: skip
+TOLD = st.fixed_dictionaries(
+    {"type": st.sampled_from(segment.TYPES)},
+    optional={
+        "userId": VALUES, "anonymousId": VALUES, "previousId": VALUES, "groupId": VALUES, "messageId": VALUES,
+        "timestamp": VALUES, "sentAt": VALUES, "properties": PROPERTIES,
+        "event": st.sampled_from(["Order Completed", "Order Refunded", "Wished", "Unliked", "Message Reacted",
+                                  "Consent Updated", "Product Viewed", "Email Opened"]) | VALUES,
+        "traits": st.dictionaries(st.sampled_from(["email", "phone", "timezone", "age_class", "kids", "x"]), VALUES),
+        "context": st.fixed_dictionaries({"consent": st.fixed_dictionaries(
+            {"categoryPreferences": st.dictionaries(WORDS | st.text(max_size=6), st.booleans(), max_size=4)})}),
+    },
+)  # fmt: skip
+
+
+def test_nothing_that_is_accepted_stops_a_shop(live, clock):
+    """Whatever passes the door can be applied: it would stand in the way of everybody's events for ever."""
+    clock.set(3)
+    hear(live, allow("ada", 3), allow("bob", 3))
+
+    @settings(suppress_health_check=list(HealthCheck), max_examples=max(150, settings().max_examples // 10))
+    @given(st.lists(TOLD, min_size=1, max_size=4))
+    def check(told):
+        events = []
+        for each in told:
+            try:
+                events.append(segment.event_of(each, clock()))
+            except Refused:
+                continue
+        hear(live, *events)
+        assert say(live, "ada").id
+
+    check()
+    holds_together(live)
+    for name in ("ada", "bob"):
+        assert number(live, name) >= 0

@@ -1,0 +1,339 @@
+"""Who is who: anonymous until she says, hers once she said, and nobody is taken for somebody else."""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from regulars.retail.decision import Reason
+from regulars.service import intake, naming
+from regulars.service.events import Did, Event
+from regulars.service.naming import EMAIL, Name, digest
+from regulars.terms import Action, Channel, Purpose, Scope
+
+from .conftest import at
+from .customers import (
+    PURCHASES,
+    allow,
+    another_engine,
+    bought,
+    buy,
+    column,
+    events_of,
+    hear,
+    holds_together,
+    number,
+    react,
+    say,
+    seated,
+    tell,
+    unlike,
+    wish,
+)
+
+
+def test_somebody_of_whom_nothing_is_known_is_nobody(live):
+    answer = say(live, user="ada")
+    assert (answer.id, answer.stored.reason) == ("", Reason.NO_PERMISSION)
+    assert number(live, "ada") == -1
+
+
+def test_a_device_is_a_customer_of_its_own_until_she_says_who_she_is(live):
+    hear(live, allow(device="phone"), buy("", 0, "p1", device="phone"))
+    device = number(live, device="phone")
+    assert device >= 0
+    hear(live, tell("ada", device="phone"))
+    assert number(live, "ada") == number(live, device="phone") == device
+    assert column(live, "ada", "visits") == 1
+
+
+def test_a_device_becomes_hers_with_what_it_did(live, clock):
+    clock.set(3)
+    hear(live, allow("ada"), buy("ada", 1, "p1", cents=100))
+    hear(
+        live, allow(device="phone"), buy("", 2, "p3", device="phone", cents=250), wish("", "tea", 3, "phone")
+    )
+    hear(live, unlike("", "soap", 3))  # nobody
+    device = number(live, device="phone")
+    hear(live, tell("ada", 3, device="phone"))
+    ada = number(live, "ada")
+    assert number(live, device="phone") == ada != device
+    assert column(live, "ada", "visits") == 2
+    assert column(live, "ada", "spend_cents") == 350
+    tea = live.shop.category_of["tea"]
+    assert tea in column(live, "ada", "wish_category").tolist()
+
+
+def test_what_she_does_on_it_in_one_delivery_before_and_after_she_says_who_she_is_is_all_hers(live, clock):
+    clock.set(3)
+    hear(live, allow("ada"), allow(device="phone"))
+    hear(
+        live,
+        buy("", 1, "p1", device="phone"),
+        wish("", "tea", 1, "phone"),
+        tell("ada", 2, device="phone"),
+        buy("", 3, "p3", device="phone"),
+    )
+    assert column(live, "ada", "visits") == 2
+    assert live.shop.category_of["tea"] in column(live, "ada", "wish_category").tolist()
+
+
+def test_what_a_device_refused_in_the_same_delivery_is_refused(live):
+    hear(live, allow("ada"), tell(device="phone"))
+    hear(live, allow(device="phone", purchases=False), tell("ada", device="phone"))
+    seats, _ = seated(live, "ada")
+    assert not seats.consent.bits[0, Scope.PURCHASES]
+    hear(live, allow("ada", purchases=True))
+    seats, _ = seated(live, "ada")
+    assert seats.consent.bits[0, Scope.PURCHASES]
+
+
+def test_what_she_allows_after_she_said_who_she_is_stands(live):
+    hear(live, allow("ada"), allow(device="phone", purchases=False))
+    hear(live, tell("ada", device="phone"), allow("ada", purchases=True))
+    seats, _ = seated(live, "ada")
+    assert seats.consent.bits[0, Scope.PURCHASES]
+
+
+def test_a_shared_device_merges_nobody(live):
+    hear(live, tell("ada", device="tablet"), tell("bob", device="tablet"), tell("ada", device="tablet"))
+    ada, bob = number(live, "ada"), number(live, "bob")
+    assert ada != bob
+    hear(live, allow("ada"), allow("bob"))
+    hear(live, buy("bob", 0, "p1", device="tablet"), buy("ada", 0, "p3", device="tablet"))
+    hear(live, buy("ada", 0, "p5", device="tablet"))
+    assert [column(live, who, "visits") for who in ("ada", "bob")] == [1, 1]
+    assert column(live, "bob", "bought").nonzero()[0].tolist() == [0]
+
+
+def test_whoever_is_new_on_somebodys_device_is_not_answered_as_somebody(live):
+    """Her name is not known yet; the device's owner is not she."""
+    hear(live, tell("ada", device="tablet"), allow("ada"))
+    assert say(live, "ada", "tablet").id
+    answer = say(live, "bob", "tablet")
+    assert answer.id == ""
+    assert answer.stored.reason == Reason.NO_PERMISSION
+
+
+NOBODY = ["", " ", "null", "None", "undefined", "0", "anonymous", "[object Object]", "''", "-", "\x00", "N/A"]
+
+
+def test_names_that_mean_nobody_merge_nobody(live):
+    for k, name in enumerate(NOBODY):
+        hear(
+            live,
+            allow(name, device=f"one-{k}"),
+            allow(name, device=f"two-{k}"),
+            allow(f"ada-{k}", device=name),
+        )
+        hear(live, allow(f"bob-{k}", device=name))
+    for k, name in enumerate(NOBODY):
+        four = [number(live, device=f"{which}-{k}") for which in ("one", "two")]
+        four += [number(live, f"{who}-{k}") for who in ("ada", "bob")]
+        assert len(set(four)) == 4 and min(four) >= 0, (name, four)
+        assert number(live, user=name) == -1
+
+
+@given(
+    st.one_of(
+        st.none(), st.booleans(), st.floats(), st.lists(st.text()), st.dictionaries(st.text(), st.text())
+    )
+)
+def test_only_text_and_whole_numbers_can_be_somebody(value):
+    assert not naming.legal(value)
+
+
+def test_an_address_that_is_none_links_nobody(live):
+    values = [{"a": "b"}, ["ada@example.org"], True, 1.5, "null", "x" * 300]
+    for k, value in enumerate(values):
+        hear(live, tell(f"ada-{k}", email=value), tell(f"bob-{k}", email=value))
+    for k, value in enumerate(values):
+        assert number(live, f"ada-{k}") != number(live, f"bob-{k}"), value
+
+
+def test_one_address_links_two_channels(live):
+    hear(live, tell("shop-17", email="Ada@Example.org "), source="web")
+    hear(live, tell("card-99", email="ada@example.org"), source="till")
+    assert number(live, "shop-17") == number(live, "card-99") >= 0
+
+
+def test_a_phone_number_is_the_same_however_it_is_written(live):
+    hear(live, tell("shop-17", phone="+49 (30) 123-45"), tell("card-99", phone="+493012345"))
+    assert number(live, "shop-17") == number(live, "card-99")
+
+
+def test_an_address_merges_no_two_people_who_are_known(live):
+    hear(live, tell("ada", email="ada@example.org"), tell("bob", email="bob@example.org"))
+    hear(live, tell("bob", email="ada@example.org"))
+    assert number(live, "ada") != number(live, "bob")
+
+
+def test_a_name_is_stored_so_that_nobody_can_read_it(live):
+    hear(live, tell("ada", email="ada@example.org"))
+
+    def work_on(work):
+        return {row[0] for row in work.ask("SELECT digest FROM alias")}
+
+    digests = live.call(work_on)
+    assert digest(live.shop.secret, Name(EMAIL, "ada@example.org")) in digests
+    assert not any("ada" in each for each in digests)
+
+
+@pytest.mark.parametrize(("hers", "devices"), [(True, False), (False, True), (False, False), (True, True)])
+def test_the_stricter_consent_wins_when_a_device_becomes_hers(live, hers, devices):
+    hear(live, allow("ada", purchases=hers), allow(device="phone", purchases=devices))
+    hear(live, tell("ada", device="phone"))
+    seats, _ = seated(live, "ada")
+    assert bool(seats.consent.bits[0, Scope.PURCHASES]) == (hers and devices)
+
+
+def test_a_channel_that_the_device_closed_stays_closed(live):
+    hear(live, allow("ada"), allow(device="phone"))
+    hear(live, allow(device="phone", contact__app=False), tell("ada", device="phone"))
+    assert column(live, "ada", "optin") == 1 << Channel.EMAIL
+
+
+def test_what_a_merge_took_away_is_in_her_ledger(live):
+    hear(live, allow("ada"), allow(device="phone", purchases=False))
+    hear(live, tell("ada", device="phone"))
+    who = number(live, "ada")
+    entries = live.call(lambda work: live.shop.ledger_of(work, who))
+    assert (entries[-1].kind.name, entries[-1].scopes) == ("WITHDRAWN", ("PURCHASES",))
+    assert set(entries[-1].purposes) == {"SERVE", "PERSONALIZE", "CONTACT", "MEASURE"}
+
+
+def merged(live, clock):
+    """Ada with two baskets and her phone with one, which becomes hers."""
+    clock.set(5)
+    hear(live, allow("ada"), buy("ada", 1, "p1"), buy("ada", 3, "p1"))
+    hear(live, allow(device="phone", stated=False, purchases=True), buy("", 2, "p5", device="phone"))
+    before = bought(live, "ada")
+    alone, (device,) = seated(live, device="phone")
+    theirs = {name: getattr(alone.record, name)[0].tolist() for name in PURCHASES}
+    hear(live, tell("ada", 5, device="phone"))
+    assert column(live, "ada", "visits") == 3
+    return before, device, theirs
+
+
+def test_a_merge_can_be_undone_and_both_stand_apart_again(live, clock):
+    before, device, theirs = merged(live, clock)
+    assert live.call(lambda work: intake.unmerge(work, live.shop, device, 5))
+    assert number(live, device="phone") == device != number(live, "ada")
+    assert bought(live, "ada") == before
+    seats, _ = seated(live, device="phone")
+    assert {name: getattr(seats.record, name)[0].tolist() for name in PURCHASES} == theirs
+    assert [event.lines[0].sku for event in events_of(live, "ada") if event.lines] == ["p1", "p1"]
+    holds_together(live)
+
+
+def test_what_was_refused_for_the_device_is_not_refused_for_her_once_they_stand_apart(live, clock):
+    _, device, _ = merged(live, clock)
+    seats, _ = seated(live, "ada")
+    assert not seats.consent.bits[0, Scope.STATED]
+    assert live.call(lambda work: intake.unmerge(work, live.shop, device, 5))
+    seats, _ = seated(live, "ada")
+    assert seats.consent.bits[0, Scope.STATED] >> Purpose.PERSONALIZE & 1
+
+
+def test_what_she_refused_since_stays_refused_when_they_stand_apart(live, clock):
+    _, device, _ = merged(live, clock)
+    hear(live, allow("ada", 5, purchases=False))
+    assert live.call(lambda work: intake.unmerge(work, live.shop, device, 5))
+    seats, _ = seated(live, "ada")
+    assert not seats.consent.bits[0, Scope.PURCHASES]
+
+
+def test_what_the_device_wished_goes_with_it(live, clock):
+    hear(live, allow("ada"), wish("ada", "milk"), allow(device="phone"), wish("", "tea", 0, "phone"))
+    device = number(live, device="phone")
+    hear(live, tell("ada", device="phone"))
+    assert sorted(column(live, "ada", "wish_category").tolist())[2:] == [0, 7]
+    assert live.call(lambda work: intake.unmerge(work, live.shop, device, 5))
+    assert sorted(column(live, "ada", "wish_category").tolist())[2:] == [-1, 0]
+    assert 7 in seated(live, device="phone")[0].record.wish_category[0].tolist()
+
+
+def test_a_merge_is_undone_once(live, clock):
+    _, device, _ = merged(live, clock)
+    assert live.call(lambda work: intake.unmerge(work, live.shop, device, 5))
+    assert not live.call(lambda work: intake.unmerge(work, live.shop, device, 5))
+    assert not live.call(lambda work: intake.unmerge(work, live.shop, -1, 5))
+
+
+def test_what_was_taken_apart_does_not_grow_together_by_itself(live, clock):
+    """Her app tells device and name with every event; staff said that the device is not hers."""
+    _, device, _ = merged(live, clock)
+    assert live.call(lambda work: intake.unmerge(work, live.shop, device, 5))
+    hear(live, buy("ada", 5, "p7", device="phone"))
+    assert number(live, device="phone") == device != number(live, "ada")
+    assert column(live, "ada", "visits") == 3
+
+
+def test_contacts_of_both_count_as_contacts_of_one(live, clock):
+    for who in ({"user": "ada"}, {"device": "phone"}):
+        hear(live, allow(**who))
+        assert say(live, **who).stored.action != Action.SILENCE
+    hear(live, tell("ada", device="phone"))
+    clock.set(1)
+    assert int(column(live, "ada", "sent")) == 2
+    assert int(column(live, "ada", "ring").sum()) == 2
+
+
+def test_a_reaction_to_what_was_said_before_she_said_who_she_is_counts(live, clock):
+    hear(live, allow("ada"), allow(device="phone"))
+    said = say(live, device="phone", channel=Channel.EMAIL)
+    assert said.stored.number >= 0
+    hear(live, tell("ada", device="phone"))
+    clock.set(1)
+    hear(live, react("ada", said.id, "UNSUBSCRIBE", "OPEN", day=1))
+    assert column(live, "ada", "optin") == 1 << Channel.APP
+    assert int(column(live, "ada", "opened")) == 1
+    holds_together(live)
+
+
+def test_a_reaction_of_somebody_else_is_not_hers(live):
+    hear(live, allow("ada"), allow("bob"))
+    said = say(live, "ada", channel=Channel.EMAIL)
+    hear(live, react("bob", said.id, "UNSUBSCRIBE"))
+    assert column(live, "ada", "optin") == column(live, "bob", "optin") == 3
+
+
+def test_a_household_links_its_members_and_mixes_nothing(live):
+    group = [
+        Event(Did.OTHER, at(0), name="group", user=user, kept={"household": "the-lovelaces"})
+        for user in ("ada", "bob")
+    ]
+    hear(live, allow("ada"), allow("bob"), *group, buy("ada", 0, "p1"))
+    linked = live.call(lambda work: work.ask("SELECT household, customer FROM household ORDER BY customer"))
+    assert [row[1] for row in linked] == sorted([number(live, "ada"), number(live, "bob")])
+    assert len({row[0] for row in linked}) == 1 and "lovelace" not in linked[0][0]
+    assert number(live, "ada") != number(live, "bob")
+    assert [int(column(live, who, "visits")) for who in ("ada", "bob")] == [1, 0]
+
+
+def test_two_engines_that_meet_a_new_customer_at_once_welcome_her_once(live):
+    with another_engine(live) as other:
+        engines = (live.engine, other)
+        barrier = threading.Barrier(8)
+
+        def meet(k):
+            barrier.wait(30)
+            for round_ in range(5):
+                engine = engines[k % 2]
+                hear(
+                    live,
+                    buy(f"user-{round_}", 0, "p1", device=f"device-{k % 3}-{round_}"),
+                    engine=engine,
+                    source=str(k),
+                )
+                say(live, f"user-{round_}", engine=engine)
+
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(meet, range(8)))
+    owners = live.call(
+        lambda work: work.ask("SELECT COUNT(DISTINCT customer) FROM alias WHERE kind = 'user'")
+    )
+    assert owners == [(5,)]
+    assert live.call(lambda work: work.tenant(live.number).customers) >= 5

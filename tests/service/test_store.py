@@ -1,0 +1,399 @@
+"""One suite for both stores: the same calls, the same answers."""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from regulars.errors import RegularsError, SettingError
+from regulars.service.store import open_store
+from regulars.service.store.schema import MIGRATIONS, OF_CUSTOMER
+from regulars.service.store.sql import CustomerRow, DecisionRow
+
+SETTINGS = {"policy": "considerate", "zone": "Europe/Berlin"}
+
+
+def shop(work, name="corner"):
+    return work.add_tenant(name, SETTINGS, b"catalog \x00\xff", b"secret \x00", -2)
+
+
+def customer(k, **changed):
+    row = CustomerRow(
+        customer=k, into=-1, consent=b"consent%d" % k, contact=b"contact", known=b"known", profile=b"profile", entries=0,
+        chain="", version=0, kept=-1, key=b"key%d" % k,
+    )  # fmt: skip
+    return row._replace(**changed)
+
+
+def decided(name, who, day, waits=1):
+    return DecisionRow(name, who, day, waits, b"body of " + name.encode())
+
+
+def test_a_retailer_stands_as_it_was_added(store):
+    with store.transaction() as work:
+        first, second = shop(work), shop(work, "other")
+        assert (first, second) == (0, 1)
+        assert work.tenants() == [(0, "corner"), (1, "other")]
+        assert work.catalog(1) == b"catalog \x00\xff"
+        row = work.tenant(1)
+        assert (row.name, row.settings, row.secret, row.closed_day) == ("other", SETTINGS, b"secret \x00", -2)
+        assert (row.common, row.stock, row.customers) == (0, 0, 0)
+        assert work.tenant(1, change=True) == row
+
+
+def test_columns_of_a_retailer_change_and_no_other_retailer_does(store):
+    with store.transaction() as work:
+        shop(work), shop(work, "other")
+        before = work.tenant(1)
+        work.change_tenant(0, closed_day=5, common=3, stock=2, customers=7)
+    with store.transaction() as work:
+        row = work.tenant(0)
+        assert (row.closed_day, row.common, row.stock, row.customers) == (5, 3, 2, 7)
+        assert work.tenant(1) == before
+
+
+def test_a_retailer_that_is_not_there_is_named(store):
+    with store.transaction() as work, pytest.raises(RegularsError, match="no retailer 4"):
+        work.tenant(4)
+
+
+def test_two_retailers_of_one_name_cannot_be(store):
+    with store.transaction() as work:
+        shop(work)
+    with pytest.raises(RegularsError, match="Nothing was written"), store.transaction() as work:
+        shop(work)
+    with store.transaction() as work:
+        assert work.tenants() == [(0, "corner")]
+
+
+def test_keys_are_kept_with_role_and_source(store):
+    with store.transaction() as work:
+        work.add_key("abc", 0, "write", "till")
+        work.add_key("def", 1, "staff", "desk")
+        assert sorted(work.keys()) == [("abc", 0, "write", "till"), ("def", 1, "staff", "desk")]
+
+
+def test_customers_come_back_as_they_were_put_in(store):
+    rows = [customer(k, entries=k, chain="c" * k) for k in range(40)]
+    with store.transaction() as work:
+        work.add_customers(0, rows)
+        work.add_customers(1, [customer(3, known=b"of another shop")])
+    with store.transaction() as work:
+        assert list(work.customers(0, [39, 3, 3, 77]).values()) == [rows[3], rows[39]]
+        assert work.customers(0, [3], change=False) == {3: rows[3]}
+        assert work.customers(0, []) == {}
+        assert work.everybody(0) == list(range(40))
+        assert work.everybody(1) == [3]
+
+
+def test_columns_of_a_customer_change_alone(store):
+    with store.transaction() as work:
+        work.add_customers(0, [customer(0), customer(1)])
+        work.add_customers(1, [customer(0)])
+        work.change_customers(0, ("known", "entries", "chain"), [(b"new", 4, "abcd", 1)])
+        work.change_customers(0, ("known",), [])
+        assert work.customers(0, [0, 1]) == {
+            0: customer(0),
+            1: customer(1, known=b"new", entries=4, chain="abcd"),
+        }
+        assert work.customers(1, [0]) == {0: customer(0)}
+
+
+def test_an_identifier_that_is_taken_stays_whose_it_is(store):
+    with store.transaction() as work:
+        assert work.add_aliases(0, [("a", 1, "user"), ("b", 1, "anonymous")]) == {"a", "b"}
+        assert work.add_aliases(0, [("c", 2, "user"), ("a", 2, "user")]) == {"c"}
+        assert work.add_aliases(1, [("a", 9, "user")]) == {"a"}
+        assert work.add_aliases(0, []) == set()
+        assert work.aliases(0, ["a", "b", "c", "d"]) == {"a": 1, "b": 1, "c": 2}
+        assert work.aliases(0, []) == {}
+        assert work.owned(0, [1, 2], ("user",)) == {1, 2}
+        assert work.owned(0, [1, 2], ("anonymous", "card")) == {1}
+        assert work.owned(0, [], ("user",)) == set()
+
+
+def test_merges_are_known_from_both_sides_and_undone_one_by_one(store):
+    with store.transaction() as work:
+        work.add_customers(0, [customer(k) for k in range(4)])
+        work.add_merge(0, 1, 0, 500, b"before")
+        work.add_merge(0, 2, 0, 600, b"later")
+        work.change_customers(0, ("into_customer",), [(0, 1), (0, 2)])
+        assert work.merged_into(0, [0, 1, 2, 3]) == {1: 0, 2: 0}
+        assert work.merged_into(0, []) == {}
+        assert work.merged_from(0, 0) == [1, 2]
+        assert work.everybody(0) == [0, 3]
+        assert work.everybody(0, merged=True) == [0, 1, 2, 3]
+        assert work.last_merge(0, 1) == (0, 500, b"before")
+        work.undo_merge(0, 1, 500)
+        assert work.last_merge(0, 1) is None
+        assert (work.parted(0, 1), work.parted(0, 2)) == ({0}, set())
+        assert work.last_merge(0, 2) == (0, 600, b"later")
+
+
+def test_what_was_received_comes_out_once_in_its_order(store):
+    with store.transaction() as work:
+        work.put_in([(0, "app", 10 + k, 1, b"%d" % k) for k in range(20)])
+        work.put_in([(1, "till", 5, 1, b"elsewhere")])
+    with store.transaction() as work:
+        first = work.take_out(0, 15)
+        assert [row[1:] for row in first] == [("app", 10 + k, b"%d" % k) for k in range(15)]
+        work.applied([row[0] for row in first])
+    with store.transaction() as work:
+        assert [row[3] for row in work.take_out(0, 15)] == [b"%d" % k for k in range(15, 20)]
+        assert [row[3] for row in work.take_out(1, 15)] == [b"elsewhere"]
+
+
+def test_a_message_is_seen_for_the_first_time_once(store):
+    with store.transaction() as work:
+        assert work.first_seen(0, ["a", "b", "a"], 3) == {"a", "b"}
+        assert work.first_seen(0, ["b", "c"], 9) == {"c"}
+        assert work.first_seen(1, ["a"], 3) == {"a"}
+        assert work.first_seen(0, [], 9) == set()
+        work.forget_seen(0, 9)
+        assert work.first_seen(0, ["a", "b", "c"], 10) == {"a", "b"}
+        assert work.first_seen(1, ["a"], 10) == set()
+
+
+def test_events_are_hers_in_the_order_in_which_they_came(store):
+    with store.transaction() as work:
+        work.add_events([(0, k % 2, 100 - k, b"%d" % k) for k in range(12)])
+        assert list(work.events(0, 1)) == [(100 - k, b"%d" % k) for k in range(1, 12, 2)]
+        assert list(work.events(1, 1)) == []
+
+
+def test_decisions_are_found_by_id_by_customer_by_day_and_while_they_wait(store):
+    rows = [decided("d0", 1, 3), decided("d1", 1, 9, waits=0), decided("d2", 2, 5), decided("d3", 2, 9)]
+    with store.transaction() as work:
+        work.add_decisions(0, rows)
+        work.add_decisions(1, [decided("d0", 7, 3)])
+        assert work.decisions(0, ["d3", "d0", "d0", "none"]) == {"d0": rows[0], "d3": rows[3]}
+        assert work.decisions(0, ["d0"], change=True) == {"d0": rows[0]}
+        assert work.decisions(0, []) == {}
+        assert work.waiting(0, [1, 2], 4) == [rows[2], rows[3]]
+        assert work.waiting(0, [], 4) == []
+        assert work.ripe(0, 5, 10) == [rows[0], rows[2]]
+        assert work.ripe(0, 5, 1) == [rows[0]]
+        assert work.of_customer(0, 1) == [rows[0], rows[1]]
+        work.change_decisions(0, [(0, b"settled", "d0")])
+        assert work.ripe(0, 5, 10) == [rows[2]]
+        assert work.decisions(0, ["d0"])["d0"].body == b"settled"
+        assert work.decisions(1, ["d0"])["d0"].body == b"body of d0"
+
+
+def test_a_decision_is_written_once(store):
+    with store.transaction() as work:
+        work.add_decisions(0, [decided("d0", 1, 3)])
+    with pytest.raises(RegularsError), store.transaction() as work:
+        work.add_decisions(0, [decided("d0", 2, 4)])
+    with store.transaction() as work:
+        assert work.decisions(0, ["d0"])["d0"].customer == 1
+
+
+def test_a_ledger_is_hers_in_order_and_no_entry_is_written_over(store):
+    with store.transaction() as work:
+        work.add_entries(0, [(1, k, b"%d" % k) for k in (2, 0, 1)])
+        work.add_entries(0, [(2, 0, b"other")])
+        assert work.entries(0, 1) == [b"0", b"1", b"2"]
+    with pytest.raises(RegularsError), store.transaction() as work:
+        work.add_entries(0, [(1, 2, b"forged")])
+    with store.transaction() as work:
+        assert work.entries(0, 1) == [b"0", b"1", b"2"]
+
+
+def test_what_was_learned_is_kept_by_version(store):
+    with store.transaction() as work:
+        assert work.common(0, 1) is None
+        work.add_common(0, 1, 5, b"one")
+        work.add_common(0, 2, 6, b"two")
+        work.drop_common(0, 1)
+        assert (work.common(0, 1), work.common(0, 2), work.common(1, 2)) == (None, b"two", None)
+
+
+def test_what_days_add_is_taken_out_once_by_day(store):
+    with store.transaction() as work:
+        for day, body in ((4, b"a"), (3, b"b"), (4, b"c"), (6, b"d")):
+            work.add_delta(0, day, body)
+        work.add_delta(1, 3, b"elsewhere")
+        assert work.take_deltas(0, 4) == [(3, b"b"), (4, b"a"), (4, b"c")]
+        assert work.take_deltas(0, 9) == [(6, b"d")]
+        assert work.take_deltas(0, 9) == []
+        assert work.take_deltas(1, 9) == [(3, b"elsewhere")]
+
+
+def test_what_a_decision_rested_on_is_kept_by_version(store):
+    with store.transaction() as work:
+        work.keep_known(0, [(1, 0, b"first"), (2, 0, b"hers")])
+        work.keep_known(0, [(1, 4, b"then")])
+        work.keep_known(0, [])
+        found = [work.known_then(0, who, version) for who, version in ((1, 0), (1, 4), (2, 0), (1, 3))]
+        assert found == [b"first", b"then", b"hers", None]
+        assert work.known_then(1, 1, 0) is None
+        assert not work.decided_on(0, 3)
+        work.add_decisions(0, [decided("d0", 1, 3)])
+        assert work.decided_on(0, 3) and not work.decided_on(0, 4) and not work.decided_on(1, 3)
+
+
+def test_what_was_spent_is_counted_by_day(store):
+    with store.transaction() as work:
+        assert work.spent(0, 5) == 0
+        work.spend(0, 5, 3)
+        work.spend(0, 6, 1)
+        work.spend(0, 5, 7)
+        assert (work.spent(0, 5), work.spent(0, 6), work.spent(1, 5)) == (7, 1, 0)
+
+
+def test_stock_is_written_over(store):
+    with store.transaction() as work:
+        work.set_on_hand(0, [(5, 10, 0), (2, 0, 1)])
+        work.set_on_hand(0, [(5, 0, 0)])
+        work.set_on_hand(1, [(5, 3, 0)])
+        assert work.on_hand(0) == [(2, 0, 1), (5, 0, 0)]
+        assert work.on_hand(1) == [(5, 3, 0)]
+
+
+def test_a_claimed_key_is_claimed_once_answered_and_released(store):
+    with store.transaction() as work:
+        assert work.claim(0, "key", "request", 3) is None
+        assert work.claim(0, "key", "another", 4) == ("request", 0, b"")
+        work.answer(0, "key", 200, b"answer \x00")
+        assert work.claim(0, "key", "request", 4) == ("request", 200, b"answer \x00")
+        assert work.claim(1, "key", "request", 3) is None
+        work.release(0, "key")
+        assert work.claim(0, "key", "another", 5) is None
+
+
+def test_only_one_of_many_claims_a_key(store):
+    barrier = threading.Barrier(4)
+
+    def claim(_):
+        barrier.wait(10)
+        with store.transaction() as work:
+            return work.claim(0, "key", "request", 3)
+
+    with ThreadPoolExecutor(4) as pool:
+        got = list(pool.map(claim, range(4)))
+    assert got.count(None) == 1
+    assert all(each in (None, ("request", 0, b"")) for each in got)
+
+
+def test_whoever_is_erased_is_in_no_table(store):
+    with store.transaction() as work:
+        for shop_, who in ((0, 1), (0, 2), (1, 1)):
+            work.add_customers(shop_, [customer(who)])
+            work.add_aliases(shop_, [(f"a{who}", who, "user")])
+            work.add_events([(shop_, who, 5, b"event")])
+            work.add_decisions(shop_, [decided(f"d{who}", who, 3)])
+            work.add_entries(shop_, [(who, 0, b"entry")])
+            work.add_merge(shop_, who, 9, 500, b"")
+            work.keep_known(shop_, [(who, 0, b"known")])
+            work.add_new("household", ("retailer", "household", "customer"), "household", [(shop_, "h", who)])
+    with store.transaction() as work:
+        work.erase(0, [1], 8)
+    with store.transaction() as work:
+        for table in OF_CUSTOMER:
+            left = work.ask(f"SELECT retailer, customer FROM {table} ORDER BY 1, 2")
+            assert left == [(0, 2), (1, 1)], table
+        assert work.ask("SELECT retailer, customer, day FROM erased") == [(0, 1, 8)]
+        work.erase(0, [1], 9)
+
+
+def test_every_table_with_a_customer_is_erased_from(store):
+    """A table that is added later must not be forgotten."""
+    tables = [
+        statement.split()[2] for step in MIGRATIONS for statement in step if "customer {big}" in statement
+    ]
+    assert set(tables) - {"erased"} == set(OF_CUSTOMER)
+
+
+def test_what_was_written_is_there_for_whoever_comes_next_and_not_before(store, url):
+    other = open_store(url)
+    try:
+        with store.transaction() as work:
+            shop(work)
+        with other.transaction() as work:
+            assert work.tenants() == [(0, "corner")]
+    finally:
+        other.close()
+
+
+def test_an_error_leaves_nothing_behind(store):
+    with store.transaction() as work:
+        shop(work)
+    with pytest.raises(ZeroDivisionError), store.transaction() as work:
+        work.add_customers(0, [customer(0)])
+        work.change_tenant(0, customers=1)
+        _ = 1 / 0
+    with store.transaction() as work:
+        assert work.everybody(0) == []
+        assert work.tenant(0).customers == 0
+
+
+def test_a_statement_that_fails_is_told_in_our_words_and_leaves_nothing_behind(store):
+    with pytest.raises(RegularsError, match="Nothing was written"), store.transaction() as work:
+        shop(work)
+        work.tell("INSERT INTO no_such_table VALUES (1)")
+    with store.transaction() as work:
+        assert work.tenants() == []
+
+
+def test_a_store_that_is_opened_again_is_as_it_was(store, url):
+    with store.transaction() as work:
+        shop(work)
+    for _ in range(2):
+        again = open_store(url)
+        with again.transaction() as work:
+            assert work.tenants() == [(0, "corner")]
+            steps = [row[0] for row in work.ask("SELECT number FROM step ORDER BY number")]
+            assert steps == list(range(len(MIGRATIONS)))
+        again.close()
+
+
+@pytest.mark.parametrize("attempt", range(3))
+def test_many_who_open_an_empty_store_at_a_time_set_it_up_once(url, attempt):
+    barrier = threading.Barrier(6)
+
+    def opened(_):
+        barrier.wait(10)
+        store = open_store(url)
+        with store.transaction() as work:
+            steps = work.ask("SELECT number FROM step")
+        store.close()
+        return steps
+
+    with ThreadPoolExecutor(6) as pool:
+        found = list(pool.map(opened, range(6)))
+    assert found == [[(k,) for k in range(len(MIGRATIONS))]] * 6
+
+
+def test_a_newer_store_is_refused_in_words(store, url):
+    with store.transaction() as work:
+        work.tell("INSERT INTO step VALUES (?)", (len(MIGRATIONS),))
+    with pytest.raises(RegularsError, match=r"newer version.*Install the newer"):
+        open_store(url)
+
+
+@pytest.mark.parametrize("url", ["", "sqlite:///", "mysql://x", "store.db"])
+def test_a_url_that_names_no_store_is_refused_in_words(url):
+    with pytest.raises(SettingError, match="names no store"):
+        open_store(url)
+
+
+def test_a_folder_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(SettingError, match="cannot be opened"):
+        open_store(f"sqlite:///{tmp_path}/no/such/folder/store.db")
+
+
+@pytest.mark.slow
+def test_a_server_that_is_not_there_is_told_without_its_password():
+    with pytest.raises(SettingError) as told:
+        open_store("postgresql://me:hush@127.0.0.1:9/none?connect_timeout=1")
+    assert "hush" not in str(told.value)
+
+
+def test_tidying_keeps_what_is_there(store):
+    with store.transaction() as work:
+        work.add_customers(0, [customer(0), customer(1)])
+        work.erase(0, [1], 3)
+    store.tidy()
+    with store.transaction() as work:
+        assert work.everybody(0) == [0]
