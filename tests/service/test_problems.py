@@ -5,6 +5,7 @@ import gzip
 import json
 import logging
 import math
+import tracemalloc
 
 import pytest
 from hypothesis import given
@@ -83,7 +84,11 @@ def test_a_body_over_the_limit_is_refused_on_every_route(lasting, path):
 def test_a_gzip_bomb_is_refused_before_it_is_unpacked(lasting):
     bomb = gzip.compress(b'{"batch": "' + b" " * 200_000_000 + b'"}')
     assert len(bomb) < 400_000
+    tracemalloc.start()
     refused(post(lasting, bomb, content_encoding="gzip"), 413, code="too_large")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 5 * segment.BATCH_BYTES
 
 
 def test_gzip_that_cannot_be_unpacked_is_refused(lasting):
@@ -301,40 +306,47 @@ _VALUES = st.recursive(
     lambda each: st.lists(each, max_size=3) | st.dictionaries(_WORDS, each, max_size=3),
     max_leaves=6,
 )
-_ORDERLY = st.fixed_dictionaries(
-    {"product_id": st.sampled_from(["p0", "p5", "?"])},
-    optional={name: st.one_of(st.integers(0, 9), _VALUES) for name in ("quantity", "price", "discount", "offer")},
-)  # fmt: skip
-_PROPERTIES = st.fixed_dictionaries(
-    {},
-    optional={
-        "products": st.lists(_ORDERLY, min_size=1, max_size=3),
-        "order_id": _VALUES, "category": _WORDS, "until_day": _NUMBERS, "decision_id": _WORDS, "reason": _WORDS,
-        "reactions": st.lists(_WORDS, max_size=3), "x": _VALUES,
-    },
-)  # fmt: skip
-_TRAITS = st.dictionaries(
-    st.sampled_from(["email", "phone", "timezone", "age_class", "kids", "household_size", "x"]), _VALUES
+
+
+def oddly(usual, names):
+    """Something usual in which up to two things are odd."""
+    odd = st.dictionaries(st.sampled_from(names), _VALUES, max_size=2)
+    return st.builds(lambda base, changes: {**base, **changes}, usual, odd)
+
+
+_LINE = oddly(
+    st.just({"product_id": "p0", "quantity": 1, "price": 1.5}),
+    ["product_id", "sku", "category", "quantity", "price", "discount", "offer"],
 )
-_EVENT = st.fixed_dictionaries(
-    {
-        "type": st.sampled_from(segment.TYPES),
-        "userId": st.sampled_from(["anna", "bert", None, "null", 7, "\ud800"]),
-        "event": st.sampled_from(
-            ["Order Completed", "Order Refunded", "Wished", "Unliked", "Message Reacted", "Coupon Applied", "Other",
-             "Consent Updated", "Product Viewed"]
-        ),
-    },
-    optional={
-        "anonymousId": _VALUES, "messageId": _WORDS, "timestamp": st.one_of(_WORDS, _NUMBERS),
-        "sentAt": st.one_of(_WORDS, _NUMBERS), "groupId": _VALUES, "previousId": _VALUES, "name": _VALUES,
-        "traits": _TRAITS, "properties": _PROPERTIES,
-        "context": st.fixed_dictionaries({}, optional={
-            "timezone": _VALUES,
-            "consent": st.builds(lambda words: {"categoryPreferences": words}, st.dictionaries(
-                st.sampled_from(["purchases", "demographics", "contact", "contact.app", "\ud800", "x"]), st.booleans())),
-        }),
-    },
+_PROPERTIES = oddly(
+    st.fixed_dictionaries({"products": st.lists(_LINE, min_size=1, max_size=3), "category": st.just("milk")}),
+    ["order_id", "category", "until_day", "decision_id", "reason", "reactions", "products", "x"],
+)
+_TRAITS = oddly(
+    st.just({}), ["email", "phone", "timezone", "age_class", "kids", "household_size", "household", "x"]
+)
+_WORD_OF_CONSENT = st.sampled_from(["purchases", "demographics", "contact", "contact.app", "\ud800", "x"])
+_CONTEXT = oddly(
+    st.dictionaries(_WORD_OF_CONSENT, st.booleans()).map(
+        lambda words: {"consent": {"categoryPreferences": words}}
+    ),
+    ["timezone", "traits", "consent"],
+)
+_EVENT = oddly(
+    st.fixed_dictionaries(
+        {
+            "type": st.sampled_from(segment.TYPES),
+            "userId": st.sampled_from(["anna", "bert"]),
+            "event": st.sampled_from(
+                ["Order Completed", "Order Refunded", "Wished", "Unliked", "Message Reacted", "Coupon Applied", "Other",
+                 "Consent Updated", "Product Viewed"]
+            ),
+            "properties": _PROPERTIES,
+            "traits": _TRAITS,
+            "context": _CONTEXT,
+        }
+    ),
+    ["userId", "anonymousId", "messageId", "timestamp", "sentAt", "groupId", "previousId", "name", "properties"],
 )  # fmt: skip
 
 
@@ -343,6 +355,65 @@ def test_whatever_is_taken_can_be_applied_and_decided_on(lasting, events):
     answer = post(lasting, {"batch": events})
     assert answer.status_code in (200, 400), answer.text
     assert lasting.decide("anna").status_code == 200
+    assert not lasting.live.call(lambda work: work.take_out(lasting.live.number, 10))
+
+
+#: Values that stand where something else belongs.
+ODD = [
+    None, True, False, 0, -1, 1, 0.5, 254, 255, 256, 2**15, 2**31 - 1, 2**31, 2**40, 2**63, 2**64, 10**15, HUGE, 1e15,
+    1e300, math.inf, -math.inf, math.nan, "", " ", "x" * 300, "\ud800", "a\x00", "null", "[object Object]", "1e400", "-1",
+    "Infinity", "Mars/Phobos", "../../etc/passwd", "1970-01-01", "2099-12-31T23:59:59Z", "=1+1", "open", "creepy",
+    [], [None], ["open", "\ud800", 7], ["open", "\ud800"], {}, {"a": 1}, {"\ud800": "\x00"}, [[[]]],
+]  # fmt: skip
+NAMES = ["Order Completed", "Order Refunded", "Wished", "Unliked", "Message Reacted", "Coupon Applied", "Other",
+         "Consent Updated", "Product Viewed", "Live Chat Message Sent"]  # fmt: skip
+PLACES = [
+    ("userId",), ("anonymousId",), ("previousId",), ("groupId",), ("messageId",), ("event",), ("name",), ("timestamp",),
+    ("sentAt",), ("context",), ("context", "timezone"), ("context", "consent"), ("context", "traits"), ("traits",),
+    *(("traits", name) for name in ("email", "phone", "timezone", "age_class", "kids", "household_size", "household")),
+    ("properties",),
+    *(("properties", name) for name in ("products", "order_id", "category", "until_day", "decision_id", "reason",
+                                        "promotion_id", "reactions", "quantity", "price", "offer", "x")),
+    *(("properties", "products", 0, name) for name in ("product_id", "sku", "category", "quantity", "price", "discount",
+                                                       "offer")),
+    ("context", "consent", "categoryPreferences"), ("context", "consent", "categoryPreferences", "purchases"),
+]  # fmt: skip
+
+
+def usual(kind, name, user):
+    """An event in which everything has its place."""
+    return {
+        "type": kind, "event": name, "userId": user, "anonymousId": f"{user}'s phone",
+        "traits": {"email": f"{user}@example.com", "timezone": "Europe/Berlin"},
+        "context": {"consent": {"categoryPreferences": {"purchases": True, "demographics": True, "contact.app": True}}},
+        "properties": {"products": [{"product_id": "p0", "quantity": 1, "price": 1.5}], "product_id": "p2",
+                       "order_id": "o-1", "decision_id": "0" * 24, "reactions": ["open"]},
+    }  # fmt: skip
+
+
+def put(told, place, value):
+    *way, last = place
+    for each in way:
+        told = told[each]
+    told[last] = value
+
+
+@pytest.mark.parametrize("odd", ODD, ids=lambda odd: ascii(odd)[:24])
+def test_one_odd_value_anywhere_never_stops_what_comes_after(lasting, odd):
+    """An event that is taken and cannot be applied would stand before every later one for ever."""
+    user, events = f"user-{ODD.index(odd) if odd == odd else 'nan'}", []
+    for kind, name in [*(("track", name) for name in NAMES), *((kind, "x") for kind in segment.TYPES)]:
+        for place in PLACES:
+            told = usual(kind, name, user)
+            put(told, place, odd)
+            try:
+                events.append(segment.event_of(told, at(10)))
+            except Refused:
+                continue
+    assert len(events) > 50
+    lasting.live.engine.take_in(lasting.live.shop, "write", events).result(60)
+    answer = lasting.decide(user)
+    assert answer.status_code == 200 and answer.json()["id"], answer.text
     assert not lasting.live.call(lambda work: work.take_out(lasting.live.number, 10))
 
 
