@@ -25,8 +25,8 @@ CHECKS = [
     not_a_server_error, status_code_conformance, content_type_conformance, response_headers_conformance,
     response_schema_conformance, ignored_auth,
 ]  # fmt: skip
-#: A few requests of every route in a run of the tests, thousands under the profile ``soak``.
-EXAMPLES = 20 if settings.default.max_examples <= 100 else settings.default.max_examples
+#: A few requests of every route in a run of the tests, a thousand under the profile ``soak``.
+EXAMPLES = 20 if settings.default.max_examples <= 100 else 1_000
 
 
 @pytest.fixture(scope="module")
