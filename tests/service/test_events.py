@@ -11,7 +11,10 @@ from regulars.retail import catalog as catalogs
 from regulars.retail.decision import Reason
 from regulars.service import intake, segment
 from regulars.service.assortment import Assortment
+from regulars.service.events import Did, Event
+from regulars.service.naming import Name
 from regulars.service.problems import Refused
+from regulars.service.shop import Ask
 from regulars.terms import Action, Channel, OfferKind, Offers, Purpose, Scope
 
 from .conftest import DAYS, NAMES, Live, at
@@ -505,3 +508,32 @@ def test_nothing_that_is_accepted_stops_a_shop(live, clock):
     holds_together(live)
     for name in ("ada", "bob"):
         assert number(live, name) >= 0
+
+
+def test_a_delivery_that_cannot_be_applied_is_set_aside_and_stops_nobody(live):
+    good = Event(
+        Did.ALLOWED, at(0), name="consent", user="anna", grants={"contact": True, "contact.app": True}
+    )
+    live.engine.take_in(live.shop, "web", [good]).result(30)
+
+    def spoil(work):
+        work.put_in([(live.number, "web", at(0), 1, b"not what was sealed")])
+
+    live.engine.call(live.shop, spoil, drained=False).result(30)
+    ask = Ask(-1, Channel.APP, live.clock(), "", (Name("user", "anna"),))
+    answer = live.engine.decide(live.shop, [ask]).result(30)[0]
+    assert answer.id
+    kept = live.call(lambda work: work.ask("SELECT COUNT(*) FROM inbox WHERE wait = 2"))
+    assert kept[0][0] == 1
+    live.engine.take_in(live.shop, "web", [good]).result(30)
+    assert live.engine.decide(live.shop, [ask]).result(30)[0].id
+
+
+def test_tomorrows_letters_do_not_close_today(live):
+    good = Event(
+        Did.ALLOWED, at(0), name="consent", user="anna", grants={"contact": True, "contact.email": True}
+    )
+    live.engine.take_in(live.shop, "web", [good]).result(30)
+    ask = Ask(-1, Channel.EMAIL, at(1), "", (Name("user", "anna"),))
+    assert live.engine.decide(live.shop, [ask]).result(30)[0].id
+    assert live.call(lambda work: work.tenant(live.number)).closed_day == -1

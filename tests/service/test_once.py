@@ -89,9 +89,9 @@ def test_while_the_first_is_being_done_the_second_is_told_to_wait(desk):
     gate, shop = threading.Event(), desk.live.shop
     decide = shop.decide
 
-    def slow(work, asks):
+    def slow(work, asks, now_ms):
         gate.wait(10)
-        return decide(work, asks)
+        return decide(work, asks, now_ms)
 
     shop.decide = slow
 

@@ -352,7 +352,7 @@ def test_decision_and_ledger_are_written_together_or_not_at_all(live):
     before = len(chain_of(live))
 
     def cut(work):
-        live.shop.decide(work, [ask("ada", at(0))])
+        live.shop.decide(work, [ask("ada", at(0))], at(0))
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):

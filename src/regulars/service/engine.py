@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import logging
 import queue
 import threading
 from collections.abc import Callable, Sequence
@@ -18,8 +20,10 @@ from regulars.service.clock import Now, now_ms
 from regulars.service.events import Event
 from regulars.service.shop import Answer, Ask, Shop
 from regulars.service.store import Store, Transaction
+from regulars.service.store.sql import StoreFailed
 
 T = TypeVar("T")
+_LOG = logging.getLogger("regulars.service")
 #: Jobs that are done in one transaction at most.
 MOST = 256
 
@@ -124,10 +128,35 @@ class Engine:
                     intake.drain(work, shop)
             except Exception:
                 shop.forget()
-                continue
+                if self._one_by_one(shop) < 0:
+                    continue
             self._waits.discard(number)
 
-    def _do(self, batch: list[_Job]) -> None:
+    def _one_by_one(self, shop: Shop) -> int:
+        """Apply what waits delivery by delivery; how many were set aside, -1 when the store fails."""
+        aside = 0
+        while True:
+            oldest: int | None = None
+            try:
+                with self.store.transaction() as work:
+                    waiting = work.take_out(shop.number, 1)
+                    oldest = waiting[0][0] if waiting else None
+                    if intake.drain_one(work, shop) is None:
+                        return aside
+            except StoreFailed:
+                shop.forget()
+                return -1
+            except Exception as error:
+                shop.forget()
+                if oldest is None:
+                    return -1
+                with self.store.transaction() as work:
+                    work.set_aside(oldest)
+                aside += 1
+                # Which and why, never what: it may hold what is personal.
+                _LOG.error(json.dumps({"set_aside": oldest, "error": type(error).__name__}))
+
+    def _do(self, batch: list[_Job], again: bool = False) -> None:
         shop = batch[0].shop
         answers: list[Any] = []
         try:
@@ -138,7 +167,7 @@ class Engine:
                         answers.append(None)
                 elif batch[0].kind == "decide":
                     intake.drain(work, shop)
-                    every = shop.decide(work, [ask for job in batch for ask in job.given])
+                    every = shop.decide(work, [ask for job in batch for ask in job.given], self.now())
                     at = 0
                     for job in batch:
                         answers.append(every[at : at + len(job.given)])
@@ -153,12 +182,15 @@ class Engine:
         except Exception as error:
             # What was learned or counted in memory belongs to a transaction that never was.
             shop.forget()
-            if len(batch) == 1:
+            if not again and batch[0].kind != "in" and self._one_by_one(shop) > 0:
+                # It was what waited in the inbox: that is kept aside, and nobody who asks is the worse for it.
+                self._do(batch, again=True)
+            elif len(batch) == 1:
                 _tell(batch, [None], error)
             else:
                 # One of them is to blame; the others shall not fail with it.
                 for job in batch:
-                    self._do([job])
+                    self._do([job], again)
             return
         if batch[0].kind == "in":
             self._waits.add(shop.number)

@@ -85,17 +85,31 @@ def drain(work: Transaction, shop: Shop) -> Taken:
             # One at a time works on a retailer's inbox; who waited finds it emptied.
             work.tenant(shop.number, change=True)
             deliveries = work.take_out(shop.number, DRAIN)
-        seal = Seal(shop.secret[:16])
-        # What came yesterday is yesterday's, whenever it is applied: a day is closed with all that came on it.
-        for _, members in groupby(deliveries, key=lambda each: shop.calendar.day(each[2])):
-            came = list(members)
-            told = [
-                (event, source)
-                for _, source, _, body in came
-                for event in msgspec.msgpack.decode(seal.open(body, _INBOX), type=list[Event])
-            ]
-            apply(work, shop, told, came[-1][2], taken)
-        work.applied([seq for seq, *_ in deliveries])
+        _take(work, shop, deliveries, taken)
+
+
+def drain_one(work: Transaction, shop: Shop) -> int | None:
+    """Apply the oldest delivery alone; returns its number, None when there is none."""
+    work.tenant(shop.number, change=True)
+    deliveries = work.take_out(shop.number, 1)
+    if not deliveries:
+        return None
+    _take(work, shop, deliveries, Taken())
+    return deliveries[0][0]
+
+
+def _take(work: Transaction, shop: Shop, deliveries: list[tuple[int, str, int, bytes]], taken: Taken) -> None:
+    seal = Seal(shop.secret[:16])
+    # What came yesterday is yesterday's, whenever it is applied: a day is closed with all that came on it.
+    for _, members in groupby(deliveries, key=lambda each: shop.calendar.day(each[2])):
+        came = list(members)
+        told = [
+            (event, source)
+            for _, source, _, body in came
+            for event in msgspec.msgpack.decode(seal.open(body, _INBOX), type=list[Event])
+        ]
+        apply(work, shop, told, came[-1][2], taken)
+    work.applied([seq for seq, *_ in deliveries])
 
 
 def apply(

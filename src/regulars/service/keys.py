@@ -5,9 +5,13 @@ from __future__ import annotations
 import enum
 import hashlib
 import secrets
+import time
 from typing import NamedTuple
 
 from regulars.service.store import Store, Transaction
+
+#: How long a key counts as it was read.
+FRESH_S = 10.0
 
 
 class Role(enum.StrEnum):
@@ -53,19 +57,23 @@ def digest(key: str) -> str:
 
 
 class Keys:
-    """The keys of a store, as they stood when the service began."""
+    """The keys of a store; one that is new or revoked is known to be so within ``FRESH_S`` seconds."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
         self._known: dict[str, Principal] = {}
+        self._read_at = 0.0
         self._read()
 
     def _read(self) -> None:
         with self._store.transaction() as work:
             self._known = {d: Principal(r, Role(role), source) for d, r, role, source in work.keys()}
+        self._read_at = time.monotonic()
 
     def who(self, key: str) -> Principal | None:
         """Who has this key; None when nobody has."""
         if not key.startswith("rg_") or len(key) > 200:
             return None
+        if time.monotonic() - self._read_at > FRESH_S:
+            self._read()
         return self._known.get(digest(key))

@@ -362,10 +362,13 @@ class Shop:
 
     # ---- deciding ------------------------------------------------------------------------------------------
 
-    def decide(self, work: Transaction, told: Sequence[Ask]) -> list[Answer]:
-        """What is said to each. One who asks twice is answered one after the other."""
+    def decide(self, work: Transaction, told: Sequence[Ask], now_ms: int) -> list[Answer]:
+        """What is said to each. One who asks twice is answered one after the other.
+
+        Who is decided about for a day to come, such as for tomorrow's letters, is decided with what is known now.
+        """
         # Locked before it is read who is who, so that nobody is merged meanwhile.
-        tenant = self.open_day(work, max((self.calendar.day(ask.at_ms) for ask in told), default=NEVER))
+        tenant = self.open_day(work, self.calendar.day(now_ms))
         asks = self._found(work, told)
         answers: dict[int, Answer] = {}
         budget = self.retailer.rules.budget_per_day is not None
@@ -451,7 +454,6 @@ class Shop:
 
     def for_everybody(self, work: Transaction, day: int) -> int:
         """The offer on the shelf that most people would want, -1 for none; it says nothing of anybody."""
-        self.open_day(work, day)
         today = self.retailer.today(day, self._in_stock)
         deals = [c for c in today.order if today.kind[c] == OfferKind.DEAL]
         return int(today.offer[deals[0]]) if deals else -1

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from regulars.errors import MissingExtra, RegularsError, SettingError
-from regulars.service.store.sql import Store, Transaction
+from regulars.errors import MissingExtra, SettingError
+from regulars.service.store.sql import Store, StoreFailed, Transaction
 
 try:
     import psycopg
@@ -115,7 +115,7 @@ class PostgresStore(Store):
             with self._pool.connection() as connection:
                 yield PostgresTransaction(connection)
         except psycopg.Error as error:
-            raise RegularsError(f"the store failed: {error}. Nothing was written") from error
+            raise StoreFailed(f"the store failed: {error}. Nothing was written") from error
 
     def tidy(self) -> None:
         """Wipe dead rows; the log is recycled by the server in its own time."""

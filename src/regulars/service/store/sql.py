@@ -12,6 +12,10 @@ from regulars.errors import RegularsError
 from regulars.service.store.schema import MIGRATIONS, OF_CUSTOMER
 
 
+class StoreFailed(RegularsError):
+    """The database did not do what it was told, such as for want of room; nothing was written."""
+
+
 class TenantRow(NamedTuple):
     """One retailer in the store."""
 
@@ -335,6 +339,10 @@ class Transaction(ABC):
             )
         ]
 
+    def set_aside(self, seq: int) -> None:
+        """A delivery that cannot be applied is kept, and stops nobody."""
+        self.tell("UPDATE inbox SET wait = 2 WHERE seq = ?", (seq,))
+
     def applied(self, seqs: Sequence[int]) -> None:
         """These are in the records now."""
         self.tell("DELETE FROM inbox WHERE seq {among}", (list(seqs),))
@@ -441,9 +449,9 @@ class Transaction(ABC):
         self.tell("DELETE FROM common WHERE retailer = ? AND version = ?", (retailer, version))
 
     def decided_on(self, retailer: int, day: int) -> bool:
-        """Whether anything was decided on a day."""
+        """Whether anything was decided on a day, or for a later one already."""
         return bool(
-            self.ask("SELECT 1 FROM decision WHERE retailer = ? AND day = ? LIMIT 1", (retailer, day))
+            self.ask("SELECT 1 FROM decision WHERE retailer = ? AND day >= ? LIMIT 1", (retailer, day))
         )
 
     def add_delta(self, retailer: int, day: int, body: bytes) -> None:
@@ -485,7 +493,12 @@ class Transaction(ABC):
             "claim", ("retailer", "digest", "request", "day", "status", "body"), "digest",
             [(retailer, digest, request, day, 0, b"")],
         )  # fmt: skip
-        if digest in new:
+        # Whoever claimed it two days ago and never answered was stopped in the midst of it.
+        stale = not new and self.tell(
+            "UPDATE claim SET request = ?, day = ? WHERE retailer = ? AND digest = ? AND status = 0 AND day < ?",
+            (request, day, retailer, digest, day - 1),
+        )
+        if new or stale:
             return None
         row = self.ask(
             "SELECT request, status, body FROM claim WHERE retailer = ? AND digest = ?", (retailer, digest)

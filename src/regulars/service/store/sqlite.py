@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from regulars.errors import RegularsError, SettingError
-from regulars.service.store.sql import Store, Transaction
+from regulars.service.store.sql import Store, StoreFailed, Transaction
 
 _AMONG = "IN (SELECT value FROM json_each(?))"
 _WORDS = {"blob": "BLOB", "big": "INTEGER", "serial": "INTEGER PRIMARY KEY AUTOINCREMENT"}
@@ -100,7 +100,7 @@ class SqliteStore(Store):
             except sqlite3.Error as error:
                 if self._at.in_transaction:
                     self._at.execute("ROLLBACK")
-                raise RegularsError(f"the store {self.path} failed: {error}. Nothing was written") from error
+                raise StoreFailed(f"the store {self.path} failed: {error}. Nothing was written") from error
 
     def tidy(self) -> None:
         """Empty the write-ahead log into the file, where deleted bytes are overwritten."""
