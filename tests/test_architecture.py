@@ -60,7 +60,8 @@ READERS = {
     },
     "retail/infer.py": {"age", "kids", "bought", "visits", "inferred", "customer"},
     "retail/learn.py": {"last_day"},
-    "retail/retailer.py": {"customer", "bought"},  # her name, and how many categories there are
+    # her name, how many categories there are, and how many messages she had today, which numbers the next
+    "retail/retailer.py": {"customer", "bought", "ring", "ring_day"},
     # The simulation opens shops, and counts who may be written to.
     "market/shops.py": {"optin", "customer"},
     "market/day.py": {"optin"},
