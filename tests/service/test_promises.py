@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import msgspec
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
@@ -77,6 +77,11 @@ DONE = st.lists(
 )
 
 
+#: What makes any policy speak of milk and bread, and of soap and tea.
+STORY = [("buy", day, [0, 1, 2]) for day in range(1, 10, 2)] + [("wish", "milk"), ("tell", 1, 0)]
+OTHER_STORY = [("buy", day, [8, 14]) for day in range(0, 9)] + [("wish", "soap"), ("tell", 6, 3)]
+
+
 def done(what):
     events = []
     for kind, *about in what:
@@ -110,12 +115,13 @@ def chain_of(live):
     return live.call(lambda work: live.shop.ledger_of(work, who))
 
 
-@pytest.mark.parametrize("policy", ["considerate", "purchases", "demographics"])
+@pytest.mark.parametrize("policy", ["considerate", "purchases"])
 def test_what_she_withholds_changes_neither_decision_nor_reasons_nor_ledger(open_with, clock, policy):
     """In two shops all is equal but what she withholds: of that, she does anything in one and anything else in the other."""
-    given_to = {"restraint": 0.0} if policy == "considerate" else {}
+    given_to = {"per_week": 14.0} | ({"restraint": 0.0} if policy == "considerate" else {})
 
     @settings(BRIEF)
+    @example(set(), {"measure"}, [], STORY, OTHER_STORY)
     @given(
         open_=st.sets(st.sampled_from(WITHHELD), max_size=2), for_others=st.sets(st.sampled_from(PURPOSES)),
         both=DONE, one=DONE, other=DONE,
@@ -501,6 +507,24 @@ def test_tomorrows_letters_take_nothing_from_the_caps_of_today_and_tomorrow(open
                     sent[day].append(user)
     assert [len(sent[day]) for day in (0, 1)] == [2, 2]
     assert all(len(set(each)) == len(each) for each in sent.values())
+    holds_together(live)
+
+
+@pytest.mark.parametrize(
+    ("rules", "asked"),
+    [
+        (ContactRules(per_day=1, per_channel=None), [(1, Channel.EMAIL), (0, Channel.APP), (0, Channel.SMS)]),
+        (
+            ContactRules(per_day=None, per_channel=1),
+            [(1, Channel.EMAIL), (0, Channel.EMAIL), (0, Channel.EMAIL)],
+        ),
+    ],
+)
+def test_what_was_said_for_tomorrow_does_not_open_today(open_with, rules, asked):
+    live = open_with(rules=rules, **LOUD)
+    hear(live, allow("ada"), allow("ada", contact__sms=True))
+    said_ = [say(live, "ada", ms=at(day), channel=channel).stored.number >= 0 for day, channel in asked]
+    assert said_[0] and sum(said_[1:]) <= 1
     holds_together(live)
 
 
