@@ -144,6 +144,15 @@ class Retailer:
         self.pending = Pending()
         self._everybody = np.arange(len(record.customer), dtype=np.int32)
 
+    @property
+    def spent(self) -> int:
+        """Messages of the budget of the last day on which there was one."""
+        return int(self._spent[1])
+
+    def resume(self, day: int, spent: int) -> None:
+        """So many messages of a day's budget have left already, elsewhere."""
+        self._spent[:] = day, spent
+
     # ---- deciding ---------------------------------------------------------------------------------
 
     def today(self, day: int, in_stock: NDArray[np.bool_] | None = None) -> Today:

@@ -52,8 +52,6 @@ CHANNELS = {
     "store": Channel.STORE, "kiosk": Channel.STORE, "call": Channel.STORE,
 }  # fmt: skip
 _ACTION: dict[int, Any] = {Action.OFFER: "offer", Action.OPTION: "option", Action.SILENCE: "silence"}
-#: Silences in which a sign on the shelf may be shown all the same: it needs no permission and no data.
-_UNKNOWN_TO_US = (Reason.NO_PERMISSION, Reason.NOT_REACHABLE)
 _LOG = logging.getLogger("regulars.service")
 
 

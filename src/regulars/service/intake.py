@@ -19,7 +19,7 @@ from regulars.service.naming import ANONYMOUS, EMAIL, PHONE, USER, Name
 from regulars.service.seal import Seal
 from regulars.service.shop import Seats, Shop
 from regulars.service.store import Transaction
-from regulars.terms import NEVER, NONE, Channel, Fate, Purpose, Reaction, Scope, Verdict, empty_lines
+from regulars.terms import NEVER, NONE, Channel, Purpose, Reaction, Scope, Verdict
 
 #: The source of what is imported in bulk, and the day until which it is remembered.
 IMPORT, FOREVER = "import", 2**31 - 1
@@ -444,17 +444,7 @@ def rebuild(work: Transaction, shop: Shop, seats: Seats, customers: Iterable[int
     # What was kept was allowed when it came; what she takes back is closed at the gate, not forgotten.
     bits = np.full((len(chosen), len(Scope)), 255, np.uint8)
     for day, members in sorted(baskets.items()):
-        table = empty_lines(max(1, sum(len(each) for _, each in members)))
-        n = 0
-        for k, basket in sorted(members, key=lambda each: each[0]):
-            for line in basket:
-                category = shop.category(line)
-                if category < 0:
-                    continue
-                table.consumer[n], table.category[n], table.units[n] = k, category, line.units
-                table.paid_cents[n], table.coupon_cents[n] = line.paid_cents, line.coupon_cents
-                table.fate[n] = Fate.SERVED
-                n += 1
+        table, n, _ = shop.lines_of(members)
         none = np.zeros(len(chosen), np.int64)
         records.purchased(
             fresh, totals, bits, day, table, n, -1, True, False, none, np.zeros(len(chosen), np.uint8)

@@ -40,7 +40,7 @@ from regulars.service.naming import HERS, Name, digest
 from regulars.service.seal import Seal, new_key
 from regulars.service.store import Transaction
 from regulars.service.store.sql import CustomerRow, DecisionRow, TenantRow
-from regulars.terms import NEVER, Action, Channel, Fate, OfferKind, Scope, empty_lines
+from regulars.terms import NEVER, Action, Channel, Fate, Lines, OfferKind, empty_lines
 
 #: A message that comes again within so many days counts once.
 WINDOW_DAYS = 30
@@ -51,7 +51,6 @@ WINDOW_DAYS = 30
 #: What a sealed value is, so that none can stand in for another.
 CONTACT, KNOWN, CONSENT, PROFILE = b"contact", b"known", b"consent", b"profile"
 DECISION, ENTRY, EVENT = b"decision", b"entry", b"event"
-_BITS = 1 << np.arange(len(Scope), dtype=np.uint16)
 
 
 @dataclass
@@ -383,7 +382,7 @@ class Shop:
                     groups[(self.calendar.day(asks[k].at_ms), -1 if asked is None else int(asked))].append(k)
             for (day, channel), members in sorted(groups.items()):
                 if budget:
-                    self.retailer._spent[:] = day, work.spent(self.number, day)
+                    self.retailer.resume(day, work.spent(self.number, day))
                 for k, stored in self._say(seats, day, channel, [asks[m] for m in members], members):
                     row = seats.place[asks[k].customer]
                     stored.common, stored.out, stored.settings = tenant.common, self._out, self.settings
@@ -394,7 +393,7 @@ class Shop:
                     rows.append(DecisionRow(name, asks[k].customer, day, int(stored.number >= 0), body))
                     answers[k] = Answer(name, stored)
                 if budget:
-                    work.spend(self.number, day, int(self.retailer._spent[1]))
+                    work.spend(self.number, day, self.retailer.spent)
             self._keep_decided(work, seats)
             work.add_decisions(self.number, rows)
         return [self._with_shelf(work, asks[k], answers.get(k)) for k in range(len(asks))]
@@ -531,25 +530,7 @@ class Shop:
     ) -> list[str]:
         """Baskets of a day, as (customer number, lines); returns the names that no category was found for."""
         known = [(seats.place[who], lines) for who, lines in baskets if who in seats.place]
-        unknown: list[str] = []
-        lines = empty_lines(max(1, sum(len(each) for _, each in known)))
-        n = 0
-        # Lines of one basket stand together, and so do the baskets of a customer.
-        for row, basket in sorted(known, key=lambda each: each[0]):
-            for line in basket:
-                category = self.category(line)
-                if category < 0:
-                    unknown.append(line.sku or line.category)
-                    continue
-                lines.consumer[n] = row
-                lines.product[n] = self.product_of.get(line.sku, -1)
-                lines.category[n] = category
-                lines.units[n] = line.units
-                lines.paid_cents[n] = line.paid_cents
-                lines.coupon_cents[n] = line.coupon_cents
-                lines.offer[n] = line.offer
-                lines.fate[n] = Fate.SERVED
-                n += 1
+        lines, n, unknown = self.lines_of(known)
         waiting = work.waiting(self.number, [seats.rows[row].customer for row, _ in known], day - 6)
         kept = [(row, self._open(seats, row)) for row in waiting]
         shop = self.retailer
@@ -564,6 +545,31 @@ class Shop:
             shop.totals = sums
         self._keep_outcomes(work, seats, kept)
         return unknown
+
+    def lines_of(self, baskets: Sequence[tuple[int, Sequence[Line]]]) -> tuple[Lines, int, list[str]]:
+        """Baskets of a day, as (row, lines), as the decision core reads them; how many lines; and unknown names.
+
+        Lines of one basket stand together, and so do the baskets of a customer.
+        """
+        table = empty_lines(max(1, sum(len(each) for _, each in baskets)))
+        unknown: list[str] = []
+        n = 0
+        for row, basket in sorted(baskets, key=lambda each: each[0]):
+            for line in basket:
+                category = self.category(line)
+                if category < 0:
+                    unknown.append(line.sku or line.category)
+                    continue
+                table.consumer[n] = row
+                table.product[n] = self.product_of.get(line.sku, -1)
+                table.category[n] = category
+                table.units[n] = line.units
+                table.paid_cents[n] = line.paid_cents
+                table.coupon_cents[n] = line.coupon_cents
+                table.offer[n] = line.offer
+                table.fate[n] = Fate.SERVED
+                n += 1
+        return table, n, unknown
 
     def category(self, line: Line) -> int:
         """The category of a line, by its product or by name; -1 when neither is known."""
