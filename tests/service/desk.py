@@ -21,7 +21,7 @@ class Desk:
         self.live, self.rival = live, rival
         self.loop = asyncio.new_event_loop()
         # An exception that leaves the app fails the test.
-        app = httpx.ASGITransport(app=live.service.app)
+        app = httpx.ASGITransport(app=live.service)
         self.http = httpx.AsyncClient(transport=app, base_url="http://regulars", timeout=60)
 
     def close(self):

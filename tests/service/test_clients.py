@@ -28,7 +28,7 @@ class Listening:
 
     def __init__(self, desk):
         self.desk, self.came = desk, []
-        app = desk.live.service.app
+        app = desk.live.service
 
         async def watched(scope, receive, send):
             if scope["type"] != "http":

@@ -80,7 +80,7 @@ def files_of(url):
 
 
 async def send(live, method, path, body=None, role="admin"):
-    transport = httpx.ASGITransport(app=live.service.app)
+    transport = httpx.ASGITransport(app=live.service)
     async with httpx.AsyncClient(transport=transport, base_url="http://regulars") as client:
         return await client.request(
             method, path, json=body, headers={"Authorization": f"Bearer {live.keys[role]}"}

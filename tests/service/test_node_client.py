@@ -40,7 +40,7 @@ def test_the_node_client_of_segment_is_understood(live, tmp_path):
     with socket.socket() as held:
         held.bind(("127.0.0.1", 0))
         port = held.getsockname()[1]
-    server = uvicorn.Server(uvicorn.Config(live.service.app, port=port, log_level="error"))
+    server = uvicorn.Server(uvicorn.Config(live.service, port=port, log_level="error"))
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     while not server.started:

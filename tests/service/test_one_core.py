@@ -63,7 +63,7 @@ class Client:
     def __init__(self, live):
         self.live = live
         self.http = httpx.AsyncClient(
-            transport=httpx.ASGITransport(app=live.service.app), base_url="http://regulars", timeout=600
+            transport=httpx.ASGITransport(app=live.service), base_url="http://regulars", timeout=600
         )
         key = base64.b64encode(f"{live.keys['write']}:".encode()).decode()
         self.write = {"Authorization": f"Basic {key}"}

@@ -35,7 +35,7 @@ def api(lasting):
     lasting.allow("anna")
     lasting.send(order("anna"))
     lasting.decide("anna")
-    return schemathesis.openapi.from_asgi("/openapi.json", lasting.live.service.app)
+    return schemathesis.openapi.from_asgi("/openapi.json", lasting.live.service)
 
 
 def fits(lasting, case):

@@ -16,6 +16,7 @@ from regulars.ledger.protocol import Kind
 from regulars.terms import I32, I64, U8, Channel, Purpose, Scope
 
 DIGEST_BYTES = 16
+_PLAIN = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
 
 
 @dataclass(frozen=True)
@@ -163,7 +164,7 @@ class Entries:
 
 def _chain(entry: Entry, before: str) -> str:
     told = {name: value for name, value in vars(entry).items() if name != "chain"}
-    text = json.dumps([before, told], sort_keys=True, separators=(",", ":"))
+    text = _PLAIN.encode([before, told])
     return hashlib.blake2b(text.encode(), digest_size=DIGEST_BYTES).hexdigest()
 
 

@@ -147,36 +147,19 @@ def room(
 def why_not(
     record: Record,
     bits: U8,
-    row: int,
+    rows: I32,
     day: int,
-    hour: int,
+    hour: ArrayLike,
     rules: ContactRules,
     *,
     channels: int = 255,
     honours_consent: bool = True,
-) -> Reason | None:
-    """Which rule keeps this customer from being contacted now; None when none does."""
-    if honours_consent and not bits[row, _CONTACT] >> _FOR_CONTACT & 1:
-        return Reason.NO_PERMISSION
-    if not record.optin[row] & channels:
-        return Reason.NOT_REACHABLE
-    if bool(is_quiet(rules, hour)):
-        return Reason.QUIET
-    today, week, month = contacts_of(record.ring, record.ring_day, row, day)
-    gap = day - int(record.last_contact[row])
-    if rules.min_gap_days and (gap < rules.min_gap_days or today):
-        return Reason.GAP
-    for cap, count, reason in (
-        (rules.per_day, today, Reason.CAP_DAY),
-        (rules.per_week, week, Reason.CAP_WEEK),
-        (rules.per_month, month, Reason.CAP_MONTH),
-    ):
-        if cap is not None and count >= cap:
-            return reason
-    columns = (record.optin, record.channel_day, record.channel_count)
-    if not open_channels_of(*columns, row, day, limits(rules)[3])[0] & channels:
-        return Reason.CAP_DAY
-    return None
+) -> list[Reason | None]:
+    """Which rule keeps each of these customers from being contacted now; None when none does."""
+    reasons = np.empty(len(rows), np.uint8)
+    quiet = np.broadcast_to(is_quiet(rules, hour), len(rows))
+    _why_not(record, bits, rows, day, quiet, limits(rules), channels, honours_consent, reasons)
+    return [_REASONS[code] for code in reasons.tolist()]
 
 
 def limits(rules: ContactRules) -> tuple[int, int, int, int, int]:
@@ -214,6 +197,17 @@ _FOR_CONTACT = int(Purpose.CONTACT)
 _LUCK = int(Luck.CONTACT)
 _OPTION = int(Action.OPTION)
 _CHANNELS = 5
+
+#: What :func:`why_not` tells, as numbers for its kernel.
+_NOTHING = 255
+_NO_PERMISSION, _NOT_REACHABLE, _QUIET = (
+    int(Reason.NO_PERMISSION),
+    int(Reason.NOT_REACHABLE),
+    int(Reason.QUIET),
+)
+_GAP, _CAP_DAY, _CAP_WEEK = int(Reason.GAP), int(Reason.CAP_DAY), int(Reason.CAP_WEEK)
+_CAP_MONTH = int(Reason.CAP_MONTH)
+_REASONS: dict[int, Reason | None] = {_NOTHING: None, **{int(reason): reason for reason in Reason}}
 
 #: Why :func:`lawful` dropped a decision.
 KEPT, NOT_STANDING, UNLIKED, NO_CHANNEL, CAPPED, RATIONED = 1, 2, 3, 4, 5, 6
@@ -268,6 +262,35 @@ def _room(record, bits, rows, day, caps, asked, most, honours, left, channels):
         reached, carried = open_channels_of(optin, channel_day, channel_count, i, day, caps[3], asked)
         left[k] = min(left_today(ring, ring_day, last_contact, i, day, caps), most, carried)
         channels[k] = reached
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _why_not(record, bits, rows, day, quiet, caps, asked, honours, reasons):
+    ring, ring_day, last_contact = record.ring, record.ring_day, record.last_contact
+    optin, channel_day, channel_count = record.optin, record.channel_day, record.channel_count
+    per_day, per_week, per_month, per_channel, gap = caps
+    for k in range(len(rows)):
+        i = rows[k]
+        today, week, month = contacts_of(ring, ring_day, i, day)
+        reached, _ = open_channels_of(optin, channel_day, channel_count, i, day, per_channel, asked)
+        if honours and not bits[i, _CONTACT] >> _FOR_CONTACT & 1:
+            reasons[k] = _NO_PERMISSION
+        elif optin[i] & asked == 0:
+            reasons[k] = _NOT_REACHABLE
+        elif quiet[k]:
+            reasons[k] = _QUIET
+        elif gap > 0 and (day - last_contact[i] < gap or today > 0):
+            reasons[k] = _GAP
+        elif today >= per_day:
+            reasons[k] = _CAP_DAY
+        elif week >= per_week:
+            reasons[k] = _CAP_WEEK
+        elif month >= per_month:
+            reasons[k] = _CAP_MONTH
+        elif reached == 0:
+            reasons[k] = _CAP_DAY
+        else:
+            reasons[k] = _NOTHING
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

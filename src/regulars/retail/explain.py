@@ -86,10 +86,10 @@ def why(
     ``Retailer.restore`` and the record of then.
     """
     alone = retailer.subset([row])
-    kept_from = contact_rules.why_not(
+    (kept_from,) = contact_rules.why_not(
         alone.record,
         alone.consent.bits,
-        0,
+        alone._everybody,
         day,
         hour,
         alone.rules,

@@ -11,11 +11,13 @@ import binascii
 import datetime
 import json
 import logging
+import os
 import re
 import time
 import traceback
 import zlib
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -23,10 +25,13 @@ from typing import Any, TypeVar, cast
 import msgspec
 import numpy as np
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route as StarletteRoute
+from starlette.types import Receive, Send
+from starlette.types import Scope as Scope_
 
 from regulars.errors import RegularsError
 from regulars.ledger import verify
@@ -450,15 +455,16 @@ ROUTES: tuple[Route, ...] = (
 
 
 class Service:
-    """The app around an engine.
+    """The ASGI app around an engine.
 
     Parameters
     ----------
     engine : of a store with its retailers
+    closes : whether the engine ends when the app does
     """
 
-    def __init__(self, engine: Engine) -> None:
-        self.engine = engine
+    def __init__(self, engine: Engine, *, closes: bool = False) -> None:
+        self.engine, self._closes = engine, closes
         self.keys = Keys(engine.store)
         self.registry = CollectorRegistry()
         self.requests = Counter(
@@ -468,37 +474,64 @@ class Service:
         self.events = Counter("regulars_events", "Events written down", registry=self.registry)
         self.decisions = Counter("regulars_decisions", "Decisions", ["action"], registry=self.registry)
         self.page = openapi.page(ROUTES)
-        self.app = Starlette(
-            routes=[self._mounted(route) for route in ROUTES],
+        serves = [(route, self._serving(route)) for route in ROUTES]
+        self._straight = {
+            (route.method, route.path): serve for route, serve in serves if "{" not in route.path
+        }
+        # Names that customers chose may hold a slash.
+        paths = [re.sub(r"{(user|anonymous)}", r"{\1:path}", route.path) for route in ROUTES]
+        self._routed = Starlette(
+            routes=[
+                StarletteRoute(path, serve, methods=[route.method])
+                for path, (route, serve) in zip(paths, serves, strict=True)
+            ],
             exception_handlers={404: _nowhere, 405: _no_method},
+            lifespan=self._living,
         )
         # Each thing has one address; a redirect would be made of the Host that the client claims.
-        self.app.router.redirect_slashes = False
+        self._routed.router.redirect_slashes = False
 
-    def _mounted(self, route: Route) -> StarletteRoute:
+    @asynccontextmanager
+    async def _living(self, _: Starlette) -> AsyncIterator[None]:
+        await self.engine.start()
+        yield
+        if self._closes:
+            await asyncio.to_thread(self.engine.close)
+
+    async def __call__(self, scope: Scope_, receive: Receive, send: Send) -> None:
+        """A path without a variable needs no search among routes."""
+        straight = scope["type"] == "http"
+        serve = self._straight.get((scope["method"], scope["path"])) if straight else None
+        if serve is None:
+            await self._routed(scope, receive, send)
+        else:
+            response = await serve(Request(scope, receive))
+            await response(scope, receive, send)
+
+    def _serving(self, route: Route) -> Callable[[Request], Awaitable[Response]]:
+        seconds, counted = self.seconds.labels(route.path), {}
+
         async def serve(request: Request) -> Response:
             began = time.perf_counter()
             response = await self._answer(route, request)
             took = time.perf_counter() - began
-            self.requests.labels(route.method, route.path, str(response.status_code)).inc()
-            self.seconds.labels(route.path).observe(took)
+            status = response.status_code
+            if status not in counted:
+                counted[status] = self.requests.labels(route.method, route.path, str(status))
+            counted[status].inc()
+            seconds.observe(took)
             if _LOG.isEnabledFor(logging.INFO):
                 # The route, never the path: paths may hold names.
-                _LOG.info(
-                    json.dumps(
-                        {
-                            "method": route.method,
-                            "route": route.path,
-                            "status": response.status_code,
-                            "ms": round(took * 1e3, 2),
-                        }
-                    )
-                )
+                told = {
+                    "method": route.method,
+                    "route": route.path,
+                    "status": status,
+                    "ms": round(took * 1e3, 2),
+                }
+                _LOG.info(json.dumps(told))
             return response
 
-        # Names that customers chose may hold a slash.
-        path = re.sub(r"{(user|anonymous)}", r"{\1:path}", route.path)
-        return StarletteRoute(path, serve, methods=[route.method])
+        return serve
 
     async def _answer(self, route: Route, request: Request) -> Response:
         try:
@@ -559,7 +592,11 @@ class Service:
             await asyncio.to_thread(well)
             return _said(wire.Done(), 200)
         if route.path == "/metrics":
-            return Response(generate_latest(self.registry), media_type="text/plain; version=0.0.4")
+            counted = self.registry
+            if "PROMETHEUS_MULTIPROC_DIR" in os.environ:  # of all processes, in whichever was asked
+                counted = CollectorRegistry()
+                MultiProcessCollector(counted)  # type: ignore[no-untyped-call]
+            return Response(generate_latest(counted), media_type="text/plain; version=0.0.4")
         if route.path == "/openapi.json":
             return Response(self.page, media_type="application/json")
         return Response(b'{"gpc":true,"lastUpdate":"2026-11-22"}', media_type="application/json")
@@ -650,7 +687,9 @@ async def _body(request: Request, most: int) -> bytes:
         chunks.append(chunk)
     raw = b"".join(chunks)
     packed = request.headers.get("content-encoding", "").lower() or (
-        "gzip" if "gzip" in request.query_params.get("compression", "") else ""
+        "gzip"
+        if request.scope["query_string"] and "gzip" in request.query_params.get("compression", "")
+        else ""
     )
     if packed in ("", "identity"):
         return raw

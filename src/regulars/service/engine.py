@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, TypeVar, cast
+from typing import Any, Protocol, TypeVar, cast
 
 from regulars.errors import RegularsError
 from regulars.service import intake
@@ -24,8 +24,22 @@ from regulars.service.store.sql import StoreFailed
 
 T = TypeVar("T")
 _LOG = logging.getLogger("regulars.service")
+#: How often it is looked whether events wait, in seconds.
+LOOK_S = 0.05
+#: While deliveries keep coming, what came is applied when the oldest has waited for so long.
+PATIENCE_MS = 2_000
 #: Jobs that are done in one transaction at most.
 MOST = 256
+
+
+class Told(Protocol):
+    """Somebody who waits elsewhere than in a thread of this process; those in one place are told with one call."""
+
+    place: Any
+
+    @staticmethod
+    def tell(waiting: Sequence[tuple[Any, Any]], error: Exception | None) -> None:
+        """Answer these, as (who, answer), who wait in one place."""
 
 
 @dataclass
@@ -36,7 +50,21 @@ class _Job:
     shop: Shop
     given: Any
     source: str = ""
-    done: Future[Any] | asyncio.Future[Any] = field(default_factory=Future)
+    done: Future[Any] | Told = field(default_factory=Future)
+
+
+class _InLoop:
+    """Waits in an event loop."""
+
+    __slots__ = ("future", "place")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.place, self.future = loop, loop.create_future()
+
+    @staticmethod
+    def tell(waiting: Sequence[tuple[Any, Any]], error: Exception | None) -> None:
+        with suppress(RuntimeError):  # the loop was closed: nobody waits any more
+            waiting[0][0].place.call_soon_threadsafe(_tell_here, waiting, error)
 
 
 class Engine:
@@ -46,46 +74,52 @@ class Engine:
     ----------
     store : where everything is kept
     now : milliseconds since 1970; the system's clock, or a test's
+    applies : whether events are applied while nobody asks; one process among several does
 
     Attributes
     ----------
     shops : retailers by number
     """
 
-    def __init__(self, store: Store, now: Now = now_ms) -> None:
-        self.store, self.now = store, now
+    def __init__(self, store: Store, now: Now = now_ms, *, applies: bool = True) -> None:
+        self.store, self.now, self._applies = store, now, applies
         self.shops: dict[int, Shop] = {}
         with store.transaction() as work:
             for number, _ in work.tenants():
                 self.shops[number] = Shop(work.tenant(number), load(work.catalog(number)))
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
-        self._waits: set[int] = set(self.shops)  # retailers whose inbox may hold something
+        self._newest: dict[int, int] = {}  # of each retailer, the last delivery that waited when nobody asked
         self._worker = threading.Thread(target=self._run, name="regulars-engine", daemon=True)
         self._worker.start()
+
+    async def start(self) -> None:
+        """Be ready for the event loop that will ask."""
 
     # ---- asking -------------------------------------------------------------------------------------------
 
     def take_in(self, shop: Shop, source: str, events: Sequence[Event]) -> Future[None]:
         """Write events down; done once they are durable. They are applied before the next decision."""
-        return cast(Future[None], self._put(_Job("in", shop, list(events), source)))
+        return cast(Future[None], self.put("in", shop, list(events), source))
 
     def decide(self, shop: Shop, asks: Sequence[Ask]) -> Future[list[Answer]]:
         """Decide about these; done once decisions, caps and ledger are durable."""
-        return cast(Future[list[Answer]], self._put(_Job("decide", shop, list(asks))))
+        return cast(Future[list[Answer]], self.put("decide", shop, list(asks)))
 
     def call(self, shop: Shop, work_on: Callable[[Transaction], T], *, drained: bool = True) -> Future[T]:
         """Do something in a transaction of its own, after everything that was written down is applied."""
-        return cast(Future[T], self._put(_Job("call", shop, (work_on, drained))))
+        return cast(Future[T], self.put("call", shop, (work_on, drained)))
 
     async def in_loop(self, kind: str, shop: Shop, given: Any, source: str = "") -> Any:
         """The same as :meth:`take_in`, :meth:`decide` and :meth:`call`, awaited in the running event loop."""
-        done: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        self._put(_Job(kind, shop, given, source, done))
-        return await done
+        done = _InLoop(asyncio.get_running_loop())
+        self.put(kind, shop, given, source, done)
+        return await done.future
 
-    def _put(self, job: _Job) -> Any:
+    def put(self, kind: str, shop: Shop, given: Any, source: str = "", done: Told | None = None) -> Any:
+        """Ask for a job; whoever waits for it is told, or the future that is returned."""
         if not self._worker.is_alive():
             raise RegularsError("the engine was stopped; start the service again")
+        job = _Job(kind, shop, given, source) if done is None else _Job(kind, shop, given, source, done)
         self._jobs.put(job)
         return job.done
 
@@ -98,11 +132,12 @@ class Engine:
     # ---- doing ----------------------------------------------------------------------------------------------
 
     def _run(self) -> None:
+        pause = LOOK_S
         while True:
             try:
-                job = self._jobs.get(timeout=0.05)
+                job = self._jobs.get(timeout=pause)
             except queue.Empty:
-                self._idle()
+                pause = 0.001 if self._idle() else LOOK_S
                 continue
             jobs, stop = [], job is None
             while job is not None:
@@ -120,17 +155,31 @@ class Engine:
                 self._idle()
                 return
 
-    def _idle(self) -> None:
-        for number in list(self._waits):
+    def _idle(self) -> bool:
+        """Apply some of what waits, when nothing more is coming or it has waited long; whether anything was applied."""
+        if not self._applies:
+            return False
+        try:
+            with self.store.transaction() as work:
+                # Retailers that were set up meanwhile are other engines'.
+                waiting = [row for row in work.awaited() if row[0] in self.shops]
+        except RegularsError:
+            return False  # it is tried again in a moment
+        applied = False
+        newest = {number: seq for number, _, seq in waiting}
+        for number, received_ms, seq in waiting:
+            if self._newest.get(number) != seq and self.now() - received_ms < PATIENCE_MS:
+                continue  # more is coming, and whoever brings it shall not wait
             shop = self.shops[number]
             try:
                 with self.store.transaction() as work:
-                    intake.drain(work, shop)
+                    intake.drain(work, shop, most=intake.SLICE)
+                applied = True
             except Exception:
                 shop.forget()
-                if self._one_by_one(shop) < 0:
-                    continue
-            self._waits.discard(number)
+                self._one_by_one(shop)
+        self._newest = newest
+        return applied
 
     def _one_by_one(self, shop: Shop) -> int:
         """Apply what waits delivery by delivery; how many were set aside, -1 when the store fails."""
@@ -192,27 +241,25 @@ class Engine:
                 for job in batch:
                     self._do([job], again)
             return
-        if batch[0].kind == "in":
-            self._waits.add(shop.number)
         _tell(batch, answers, None)
 
 
 def _tell(batch: list[_Job], answers: list[Any], error: Exception | None) -> None:
-    """Tell everybody who waits; those of one event loop with a single call, for each call wakes it."""
-    loops: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[Any], Any]]] = {}
+    """Tell everybody who waits; those in one place with a single call, for each call wakes it."""
+    places: dict[Any, list[tuple[Told, Any]]] = {}
     for job, answer in zip(batch, answers, strict=True):
-        if isinstance(job.done, asyncio.Future):
-            loops.setdefault(job.done.get_loop(), []).append((job.done, answer))
-        else:
-            with suppress(InvalidStateError):  # it was cancelled: nobody waits any more
-                job.done.set_exception(error) if error is not None else job.done.set_result(answer)
-    for loop, waiting in loops.items():
-        with suppress(RuntimeError):  # the loop was closed: nobody waits any more
-            loop.call_soon_threadsafe(_tell_here, waiting, error)
+        if not isinstance(job.done, Future):
+            places.setdefault(job.done.place, []).append((job.done, answer))
+            continue
+        with suppress(InvalidStateError):  # it was cancelled: nobody waits any more
+            job.done.set_exception(error) if error is not None else job.done.set_result(answer)
+    for waiting in places.values():
+        waiting[0][0].tell(waiting, error)
 
 
-def _tell_here(waiting: list[tuple[asyncio.Future[Any], Any]], error: Exception | None) -> None:
-    for future, answer in waiting:
+def _tell_here(waiting: Sequence[tuple[_InLoop, Any]], error: Exception | None) -> None:
+    for done, answer in waiting:
+        future = done.future
         if future.done():
             continue
         if error is not None:

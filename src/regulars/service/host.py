@@ -5,59 +5,142 @@ from __future__ import annotations
 import datetime
 import gc
 import logging
+import os
+import socket
 import sys
+import tempfile
 from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import cast
 
 import uvicorn
+from uvicorn.supervisors import Multiprocess
 
 from regulars.errors import SettingError
 from regulars.service import demo
 from regulars.service.app import Service
 from regulars.service.engine import Engine
 from regulars.service.keys import Role
+from regulars.service.remote import Desk, RemoteEngine
 from regulars.service.store import open_store
 
 DEMO_STORE = "sqlite:///runs/demo.db"
 LOCAL = ("127.0.0.1", "::1", "localhost")
 
 
-def run(store_url: str, host: str, port: int, with_demo: bool, say: Callable[[str], None]) -> None:
+def run(
+    store_url: str, host: str, port: int, workers: int, with_demo: bool, say: Callable[[str], None]
+) -> None:
     """Serve until stopped.
+
+    Parameters
+    ----------
+    workers : processes: of two or more one decides, the others speak HTTP
 
     Raises
     ------
     SettingError
-        when the demo, whose keys everybody knows, would listen to other machines.
+        when the demo, whose keys everybody knows, would listen to other machines; or somebody listens there already.
     """
     if with_demo and host not in LOCAL:
         raise SettingError(
             f"the demo's keys are known to everybody, so it does not listen on {host}. Leave --host out"
         )
+    _asked_for(host, port)
     if store_url.startswith("sqlite:///"):
         Path(store_url.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
     store = open_store(store_url)
-    with store.transaction() as work:
-        there = {name for _, name in work.tenants()}
-    if with_demo and demo.NAME not in there:
-        demo.open_demo(store, datetime.datetime.now(datetime.UTC).date(), say)
-    elif not there and not with_demo:
+    try:
+        with store.transaction() as work:
+            there = {name for _, name in work.tenants()}
+        if with_demo and demo.NAME not in there:
+            demo.open_demo(store, datetime.datetime.now(datetime.UTC).date(), say)
+        elif not there and not with_demo:
+            raise SettingError(
+                f"the store {store_url} has no retailer yet. Start with --demo, or set one up first"
+            )
+    finally:
         store.close()
-        raise SettingError(
-            f"the store {store_url} has no retailer yet. Start with --demo, or set one up first"
-        )
-    engine = Engine(store)
-    service = Service(engine)
-    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(message)s")
     if with_demo:
         say(to_try(host, port))
+    if workers == 1:
+        with suppress(KeyboardInterrupt):  # which it obeyed
+            uvicorn.Server(_config(partial(service_of, store_url), host, port)).run()
+        return
+    with tempfile.TemporaryDirectory(prefix="regulars-") as folder:
+        # This process decides, and starts those that speak HTTP.
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
+        sys.setswitchinterval(0.0005)  # who asks is heard while somebody else is decided about
+        engine = Engine(open_store(store_url))
+        desk = Desk(engine, f"{folder}/desk")
+        settle_memory()
+        config = _config(partial(service_of, store_url, f"{folder}/desk"), host, port, workers - 1)
+        # Elsewhere than on Linux they share one socket, and who is idle answers.
+        door = cast(socket.socket, Door(host, port)) if sys.platform == "linux" else config.bind_socket()
+        try:
+            Multiprocess(config, [door]).run()
+        finally:
+            desk.close()
+            engine.close()
+
+
+def _config(app: Callable[[], Service], host: str, port: int, workers: int = 1) -> uvicorn.Config:
+    return uvicorn.Config(
+        app, factory=True, host=host, port=port, workers=workers, log_level="warning", access_log=False,
+        server_header=False, timeout_worker_healthcheck=60,
+    )  # fmt: skip
+
+
+def service_of(store_url: str, desk: str = "") -> Service:
+    """The service on a store, in a process of its own.
+
+    Parameters
+    ----------
+    desk : socket of the process that decides; empty when this one does
+    """
+    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(message)s")
+    store = open_store(store_url)
+    service = Service(RemoteEngine(store, desk) if desk else Engine(store), closes=True)
     settle_memory()
+    return service
+
+
+def _asked_for(host: str, port: int) -> None:
+    """Say at once when nobody can listen there."""
     try:
-        uvicorn.run(
-            service.app, host=host, port=port, log_level="warning", access_log=False, server_header=False
-        )
-    finally:
-        engine.close()
+        with socket.socket(_family(host)) as at:
+            at.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            at.bind((host, port))
+    except OSError as error:
+        raise SettingError(
+            f"nothing can listen on {host} port {port}: {error.strerror}. Give another --port"
+        ) from error
+
+
+def _family(host: str) -> int:
+    return socket.AF_INET6 if ":" in host else socket.AF_INET
+
+
+@dataclass(frozen=True)
+class Door:
+    """Where to listen. Each process that is sent one opens a socket of its own, and the kernel deals out who comes."""
+
+    host: str
+    port: int
+
+    def __reduce__(self) -> tuple[Callable[..., socket.socket], tuple[str, int]]:
+        return _listening, (self.host, self.port)
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    at = socket.socket(_family(host))
+    at.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    at.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    at.bind((host, port))
+    return at
 
 
 def settle_memory() -> None:

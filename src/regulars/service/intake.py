@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from itertools import groupby, pairwise
+from itertools import accumulate, groupby, pairwise
 
 import msgspec
 import numpy as np
@@ -25,6 +25,8 @@ from regulars.terms import NEVER, NONE, Channel, Purpose, Reaction, Scope, Verdi
 IMPORT, FOREVER = "import", 2**31 - 1
 #: Messages of so many deliveries are applied at a time.
 DRAIN = 64
+#: Bytes of deliveries that are applied at a time while nobody asks: some hundred events, so nobody waits long.
+SLICE = 64 * 1024
 #: How long a wish without an end stands.
 WISH_DAYS = 30
 _INBOX, _MERGE = b"inbox", b"merge"
@@ -74,18 +76,26 @@ def put_in(work: Transaction, shop: Shop, source: str, received_ms: int, events:
     work.put_in([(shop.number, source, received_ms, 1, body)])
 
 
-def drain(work: Transaction, shop: Shop) -> Taken:
-    """Apply what was written down, oldest first."""
+def drain(work: Transaction, shop: Shop, most: int | None = None) -> Taken:
+    """Apply what was written down, oldest first; all of it, or about ``most`` bytes."""
     taken = Taken()
-    while True:
+    done = 0
+    while most is None or done < most:
         deliveries = work.take_out(shop.number, DRAIN)
         if not deliveries:
             return taken
-        if not taken.applied + taken.again + taken.nobody:
+        if not done:
             # One at a time works on a retailer's inbox; who waited finds it emptied.
             work.tenant(shop.number, change=True)
             deliveries = work.take_out(shop.number, DRAIN)
+        if most is not None:
+            sizes = accumulate(len(body) for *_, body in deliveries)
+            deliveries = [
+                each for each, size in zip(deliveries, sizes, strict=True) if size - len(each[3]) < most
+            ]
+        done += sum(len(body) for *_, body in deliveries)
         _take(work, shop, deliveries, taken)
+    return taken
 
 
 def drain_one(work: Transaction, shop: Shop) -> int | None:

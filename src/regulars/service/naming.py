@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 from typing import NamedTuple
 
@@ -70,6 +69,5 @@ def digest(secret: bytes, name: Name) -> str:
         value = value.lower()
     elif name.kind == PHONE:
         value = _dialled(value)
-    return hmac.new(
-        secret, f"{name.kind}:{value}".encode("utf-8", "surrogatepass"), hashlib.sha256
-    ).hexdigest()[:40]
+    text = f"{name.kind}:{value}".encode("utf-8", "surrogatepass")
+    return hmac.digest(secret, text, "sha256").hex()[:40]

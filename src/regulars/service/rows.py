@@ -47,7 +47,7 @@ def packed(record: Record, part: tuple[str, ...]) -> list[bytes]:
     for name in part:
         table[name] = getattr(record, name)
     # Most of what could be known of a customer is not: deflated it takes a tenth.
-    return [_HEAD + zlib.compress(each[1:], 1) for each in _cut(table)] if part is KNOWN else _cut(table)
+    return [_HEAD + _deflated(each[1:]) for each in _cut(table)] if part is KNOWN else _cut(table)
 
 
 def packed_consent(consent: Consent) -> list[bytes]:
@@ -87,6 +87,12 @@ def nobody(categories: int) -> tuple[bytes, bytes, bytes]:
     """Contact, known and consent of a customer of whom nothing is known and who allowed nothing."""
     blank = records.new(1, categories)
     return packed(blank, CONTACT)[0], packed(blank, KNOWN)[0], packed_consent(consents.new(1))[0]
+
+
+def _deflated(body: bytes) -> bytes:
+    # With the fixed code it is a tenth longer and inflated in half the time.
+    deflate = zlib.compressobj(1, strategy=zlib.Z_FIXED)
+    return deflate.compress(body) + deflate.flush()
 
 
 def _inflated(body: bytes) -> bytes:

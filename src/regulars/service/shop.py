@@ -46,8 +46,6 @@ from regulars.terms import NEVER, Action, Channel, Fate, Lines, OfferKind, empty
 WINDOW_DAYS = 30
 #: Outcomes are settled for so many contacts at a time.
 CHUNK = 5_000
-#: A message that comes again within so many days counts once.
-WINDOW_DAYS = 30
 #: What a sealed value is, so that none can stand in for another.
 CONTACT, KNOWN, CONSENT, PROFILE = b"contact", b"known", b"consent", b"profile"
 DECISION, ENTRY, EVENT = b"decision", b"entry", b"event"
@@ -256,7 +254,6 @@ class Shop:
                 self.number,
                 [(0, row.body, row.id) for row in ripe],
             )
-        work.forget_seen(self.number, day - WINDOW_DAYS)
         records.turn(shop.totals, day)
         for _, body in work.take_deltas(self.number, day):
             for column, more in zip(shop.totals, _totals(body, shop.totals), strict=True):
@@ -388,7 +385,7 @@ class Shop:
                     stored.common, stored.out, stored.settings = tenant.common, self._out, self.settings
                     stored.consent, stored.contact = consent[row], contact[row]
                     stored.known = seats.rows[row].version
-                    name = os.urandom(12).hex()
+                    name = new_id(now_ms)
                     body = seats.seals[row].close(msgspec.msgpack.encode(stored), DECISION)
                     rows.append(DecisionRow(name, asks[k].customer, day, int(stored.number >= 0), body))
                     answers[k] = Answer(name, stored)
@@ -434,7 +431,8 @@ class Shop:
             said = any(name.kind in HERS for name in ask.names)
             if numbers and said and at[0][0].kind not in HERS and work.owned(self.number, numbers[:1], HERS):
                 numbers = []  # she is new; the device is somebody else's
-            known.append(replace(ask, customer=numbers[0] if numbers else ask.customer))
+            found_as = numbers[0] if numbers else ask.customer
+            known.append(Ask(found_as, ask.channel, ask.at_ms, ask.zone, ask.names))
         return known
 
     def _with_shelf(self, work: Transaction, ask: Ask, answer: Answer | None) -> Answer:
@@ -464,17 +462,9 @@ class Shop:
         who = np.array([seats.place[ask.customer] for ask in asks], np.int32)
         zones = [ask.zone or self.profile(seats, ask.customer).zone for ask in asks]
         hours = np.array([self.calendar.hour(ask.at_ms, zone) for ask, zone in zip(asks, zones, strict=True)])
-        left, _ = contact_rules.room(
+        silent = contact_rules.why_not(
             seats.record, seats.consent.bits, who, day, hours, shop.rules, channels=channels
         )
-        silent = [
-            None
-            if room
-            else contact_rules.why_not(
-                seats.record, seats.consent.bits, row, day, hour, shop.rules, channels=channels
-            )
-            for room, row, hour in zip(left.tolist(), who.tolist(), hours.tolist(), strict=True)
-        ]
         shop.pending.blocks = []
         said = shop.decide(day, who, hours, in_stock=self._in_stock, channels=channels, most=1)
         opened = shop.pending.blocks[-1].scopes if shop.pending.blocks else np.zeros(0, np.uint16)
@@ -678,11 +668,12 @@ class Shop:
         then = self.then(work, row, stored)
         channels = _bits_of(then, stored.asked)
         in_stock = self._stock_of(stored)
-        kept_from = contact_rules.why_not(
-            then.record, then.consent.bits, 0, row.day, stored.hour, then.rules, channels=channels
+        her = np.zeros(1, np.int32)
+        (kept_from,) = contact_rules.why_not(
+            then.record, then.consent.bits, her, row.day, stored.hour, then.rules, channels=channels
         )
         said = then.decide(
-            row.day, [0], stored.hour, in_stock=in_stock, channels=channels, most=1, cutoff=stored.cutoff
+            row.day, her, stored.hour, in_stock=in_stock, channels=channels, most=1, cutoff=stored.cutoff
         )
         about: dict[str, Any] = {
             "at_ms": stored.at_ms, "channel": stored.asked, "asked": stored.asked, "hour": stored.hour,
@@ -756,6 +747,11 @@ class Shop:
                 return []
             seal = Seal(row.key)
         return [(at_ms, seal.open(body, EVENT)) for at_ms, body in work.events(self.number, customer)]
+
+
+def new_id(now_ms: int) -> str:
+    """An id for a decision: when, then luck; so that those of one moment stand side by side in the store."""
+    return (now_ms.to_bytes(6, "big") + os.urandom(10)).hex()
 
 
 def _bits_of(retailer: Retailer, channel: int) -> int:

@@ -339,6 +339,13 @@ class Transaction(ABC):
             )
         ]
 
+    def awaited(self) -> list[tuple[int, int, int]]:
+        """Retailers for whom something waits to be applied: (retailer, received_ms of the oldest, seq of the newest)."""
+        found = self.ask(
+            "SELECT retailer, MIN(received_ms), MAX(seq) FROM inbox WHERE wait = 1 GROUP BY retailer"
+        )
+        return [(row[0], row[1], row[2]) for row in found]
+
     def set_aside(self, seq: int) -> None:
         """A delivery that cannot be applied is kept, and stops nobody."""
         self.tell("UPDATE inbox SET wait = 2 WHERE seq = ?", (seq,))

@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from regulars.errors import RegularsError, SettingError
 from regulars.service.store.sql import Store, StoreFailed, Transaction
+
+try:
+    import fcntl
+except ImportError:  # on Windows SQLite's own waiting has to do
+    fcntl = None  # type: ignore[assignment]
+
+#: The log is copied into the file when it is so large; how large it is, is looked at every so many transactions.
+LOG_BYTES, LOOK = 16 * 1024 * 1024, 16
 
 _AMONG = "IN (SELECT value FROM json_each(?))"
 _WORDS = {"blob": "BLOB", "big": "INTEGER", "serial": "INTEGER PRIMARY KEY AUTOINCREMENT"}
@@ -60,25 +69,38 @@ def _listed(values: Sequence[Any]) -> list[Any]:
     return [json.dumps(value) if isinstance(value, list) else value for value in values]
 
 
+def _unopened(path: str, error: Exception) -> SettingError:
+    return SettingError(
+        f"{path} cannot be opened as a store: {error}. Give a file in a folder that you may write to"
+    )
+
+
 class SqliteStore(Store):
     """One file; one writer at a time, in this process and among processes."""
 
     def __init__(self, path: str) -> None:
         self.path = Path(path)
         self._lock = threading.Lock()
+        self._written = 0
+        try:
+            self._door = open(f"{path}-turn", "wb")
+        except OSError as error:
+            raise _unopened(path, error) from error
         try:
             self._at = sqlite3.connect(
                 self.path, timeout=30.0, isolation_level=None, check_same_thread=False, cached_statements=256
             )
             for pragma in (
                 "journal_mode = WAL", "synchronous = FULL", "secure_delete = ON", "temp_store = MEMORY",
-                "foreign_keys = ON", "cache_size = -65536", "wal_autocheckpoint = 4000",
+                "foreign_keys = ON", "cache_size = -65536", "wal_autocheckpoint = 0",
             ):  # fmt: skip
                 self._at.execute(f"PRAGMA {pragma}")
         except sqlite3.Error as error:
-            raise SettingError(
-                f"{path} cannot be opened as a store: {error}. Give a file in a folder that you may write to"
-            ) from error
+            raise _unopened(path, error) from error
+        self._full = threading.Event()
+        self._closed = False
+        self._copier = threading.Thread(target=self._copy, name="regulars-checkpoint", daemon=True)
+        self._copier.start()
         try:
             self.migrate(_WORDS)
         except BaseException:
@@ -86,9 +108,21 @@ class SqliteStore(Store):
             raise
 
     @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """One writer at a time. SQLite lets others try again later; here who waits is woken."""
+        with self._lock:
+            if fcntl is not None:
+                fcntl.flock(self._door, fcntl.LOCK_EX)
+            try:
+                yield
+            finally:
+                if fcntl is not None:
+                    fcntl.flock(self._door, fcntl.LOCK_UN)
+
+    @contextmanager
     def transaction(self) -> Iterator[SqliteTransaction]:
         """See :class:`Store`."""
-        with self._lock:
+        with self._turn():
             try:
                 self._at.execute("BEGIN IMMEDIATE")
                 try:
@@ -97,14 +131,38 @@ class SqliteStore(Store):
                     self._at.execute("ROLLBACK")
                     raise
                 self._at.execute("COMMIT")
+                self._written += 1
+                if self._written % LOOK == 0 and self._log_bytes() > LOG_BYTES:
+                    self._full.set()
             except sqlite3.Error as error:
                 if self._at.in_transaction:
                     self._at.execute("ROLLBACK")
                 raise StoreFailed(f"the store {self.path} failed: {error}. Nothing was written") from error
 
+    def _log_bytes(self) -> int:
+        try:
+            return os.stat(f"{self.path}-wal").st_size
+        except OSError:
+            return 0
+
+    def _copy(self) -> None:
+        """Copy the log into the file beside those who write, so that none of them waits for it."""
+        at = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)
+        try:
+            while self._full.wait() and not self._closed:
+                self._full.clear()
+                with suppress(sqlite3.Error):  # it is tried again when more was written
+                    at.execute("PRAGMA synchronous = FULL")
+                    at.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+                    # The little that was written meanwhile; then the log starts anew.
+                    with self._turn():
+                        at.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+        finally:
+            at.close()
+
     def tidy(self) -> None:
         """Empty the write-ahead log into the file, where deleted bytes are overwritten."""
-        with self._lock:
+        with self._turn():
             busy = self._at.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         if busy and busy[0]:
             raise RegularsError(
@@ -113,4 +171,8 @@ class SqliteStore(Store):
 
     def close(self) -> None:
         """See :class:`Store`."""
+        self._closed = True
+        self._full.set()
+        self._copier.join()
         self._at.close()
+        self._door.close()

@@ -1,0 +1,181 @@
+"""Several processes on one store: one decides, the others speak HTTP."""
+
+import collections
+import concurrent.futures
+import datetime
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+
+import pytest
+
+from regulars.retail.contact_rules import ContactRules
+from regulars.service import keys
+from regulars.service.opening import Opening, open_shop
+from regulars.service.store import open_store
+
+from .conftest import corner_shop
+
+ROLES = ("write", "serve", "staff")
+NAMES = [f"name-{k}" for k in range(40)]
+GRANTS = {"purchases": True, "stated": True, "contact": True, "contact.app": True, "contact.email": True}
+PER_DAY = 1
+
+
+def free_port():
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        return held.getsockname()[1]
+
+
+def children(pid):
+    found = []
+    for each in os.listdir("/proc"):
+        if each.isdigit():
+            try:
+                stat = open(f"/proc/{each}/stat").read().rsplit(")", 1)[1].split()
+            except OSError:
+                continue
+            if int(stat[1]) == pid and stat[0] != "Z":
+                found.append(int(each))
+    return found
+
+
+class Served:
+    """A service in processes of its own."""
+
+    def __init__(self, url, folder, workers):
+        store = open_store(url)
+        start = datetime.datetime.now(datetime.UTC).date() - datetime.timedelta(days=5)
+        rules = ContactRules(per_day=PER_DAY, per_channel=PER_DAY, quiet_from=0, quiet_until=0)
+        settings = {"per_week": 14, "min_gap_days": 0}
+        number, _ = open_shop(
+            store, Opening("corner", corner_shop(), start, policy_settings=settings, rules=rules)
+        )
+        with store.transaction() as work:
+            for role in ROLES:
+                work.add_key(keys.digest(f"rg_{role}"), number, role, role)
+        store.close()
+        self.url, self.port = url, free_port()
+        self.said = folder / "said.txt"
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "regulars.cli", "serve", "--store", url, "--port", str(self.port),
+             "--workers", str(workers)], stdout=self.said.open("w"), stderr=subprocess.STDOUT,
+        )  # fmt: skip
+        self.wait()
+
+    def wait(self):
+        for _ in range(600):
+            try:
+                return self.ask("/healthz")
+            except OSError:
+                assert self.process.poll() is None, self.said.read_text()
+                time.sleep(0.1)
+        raise AssertionError(self.said.read_text())
+
+    def ask(self, path, body=None, role=None, raw=False):
+        headers = {"Content-Type": "application/json", "Connection": "close"}
+        if role is not None:
+            headers["Authorization"] = f"Bearer rg_{role}"
+        data = None if body is None else json.dumps(body).encode()
+        asked = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", data, headers)
+        with urllib.request.urlopen(asked, timeout=60) as answer:
+            told = answer.read()
+        return told.decode() if raw else json.loads(told)
+
+    def welcome(self):
+        events = [
+            {"type": "track", "event": "Consent Updated", "userId": name, "messageId": name,
+             "context": {"consent": {"categoryPreferences": GRANTS}}} for name in NAMES
+        ] + [
+            {"type": "track", "event": "Order Completed", "userId": name, "messageId": f"order-{name}",
+             "properties": {"products": [{"product_id": "p0", "price": 3, "quantity": 1}]}} for name in NAMES
+        ]  # fmt: skip
+        self.ask("/v1/batch", {"batch": events}, "write")
+
+    def stop(self):
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGINT)
+            assert self.process.wait(60) == 0, self.said.read_text()
+
+
+@pytest.fixture
+def served(url, tmp_path):
+    service = Served(url, tmp_path, workers=3)
+    yield service
+    service.stop()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="looks at /proc")
+def test_caps_are_exact_whichever_process_is_asked_and_one_that_dies_is_replaced(served):
+    served.welcome()
+    asked = 6
+    turn = [name for name in NAMES for _ in range(asked)]
+    with concurrent.futures.ThreadPoolExecutor(32) as pool:
+        answers = list(
+            pool.map(
+                lambda name: served.ask("/v1/decisions", {"userId": name, "channel": "app"}, "serve"), turn
+            )
+        )
+    contacts = collections.Counter(
+        name for name, told in zip(turn, answers, strict=True) if told["action"] != "silence"
+    )
+    assert contacts and max(contacts.values()) <= PER_DAY
+    for name in NAMES:
+        account = served.ask(f"/v1/customers/{name}", role="staff")
+        kept = [entry for entry in account["ledger"] if entry["kind"] == "contacted"]
+        assert len(kept) == contacts[name] and account["brokenAt"] is None
+        assert len(account["decisions"]) == asked
+    metrics = served.ask("/metrics", raw=True)
+    counted = re.search(r'regulars_requests_total\{[^}]*route="/v1/decisions"[^}]*\} ([\d.]+)', metrics)
+    assert float(counted[1]) == len(turn)
+
+    speakers = [
+        pid
+        for pid in children(served.process.pid)
+        if b"spawn_main" in open(f"/proc/{pid}/cmdline", "rb").read()
+    ]
+    assert len(speakers) == 2
+    os.kill(speakers[0], signal.SIGKILL)
+    for _ in range(300):
+        time.sleep(0.1)
+        now = children(served.process.pid)
+        if speakers[0] not in now and len(now) >= len(speakers):
+            break
+    for _ in range(20):
+        try:
+            assert served.ask("/v1/decisions", {"userId": NAMES[0], "channel": "app"}, "serve")["id"]
+        except urllib.error.URLError:  # it had just been dealt to the one that died
+            time.sleep(0.2)
+    replay = served.ask(f"/v1/decisions/{answers[0]['id']}/replay", {}, "staff")
+    assert replay["equal"], replay
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="looks at /proc")
+def test_without_the_process_that_decides_none_is_left(served):
+    speakers = children(served.process.pid)
+    served.process.kill()
+    served.process.wait()
+    for _ in range(200):
+        alive = [pid for pid in speakers if os.path.exists(f"/proc/{pid}")]
+        if not alive:
+            break
+        time.sleep(0.1)
+    assert not alive
+
+
+@pytest.mark.slow
+def test_a_port_that_is_taken_is_told_at_once(served):
+    words = [sys.executable, "-m", "regulars.cli", "serve", "--store", served.url, "--port", str(served.port)]
+    for workers in ("1", "2"):
+        done = subprocess.run([*words, "--workers", workers], capture_output=True, text=True, timeout=120)
+        assert done.returncode != 0 and f"port {served.port}" in done.stderr and "--port" in done.stderr
