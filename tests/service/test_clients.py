@@ -14,6 +14,11 @@ from posthog import Posthog
 from rudderstack.analytics.client import Client as Rudder
 from segment.analytics.client import Client as Segment
 
+from regulars.service import keys
+from regulars.service.opening import Opening, open_shop
+from regulars.service.store import open_store
+
+from .conftest import START, corner_shop
 from .desk import ALLOWED
 
 PRODUCTS = [
@@ -206,6 +211,16 @@ def test_without_consent_to_purchases_an_order_is_not_written_into_her_record(li
     assert (
         account["record"]["visits"] == 0 and account["record"]["spend_cents"] == 0 and account["events"] == []
     )
+
+
+def test_a_retailer_that_is_set_up_while_the_service_runs_is_served(desk, monkeypatch):
+    store = open_store(desk.live.url)
+    _, given = open_shop(store, Opening("late", corner_shop(), START))
+    store.close()
+    monkeypatch.setattr(keys, "FRESH_S", 0.0)  # keys are read anew within seconds
+    body = {"userId": "anna", "channel": "app"}
+    answer = desk.ask("POST", "/v1/decisions", body, key=given["serve"])
+    assert answer.status_code == 200, answer.text
 
 
 @pytest.mark.parametrize(("role", "status"), [(None, 401), ("serve", 403), ("staff", 403)])

@@ -547,7 +547,7 @@ class Service:
             asked = Asked(
                 request,
                 who,
-                self.engine.shops[who.retailer],
+                self.engine.shop(who.retailer),
                 body,
                 self.engine.now(),
                 request.headers.get("sec-gpc") == "1",

@@ -78,7 +78,7 @@ class Engine:
 
     Attributes
     ----------
-    shops : retailers by number
+    shops : retailers by number, as far as somebody asked for them; all that were there at the start
     """
 
     def __init__(self, store: Store, now: Now = now_ms, *, applies: bool = True) -> None:
@@ -86,11 +86,18 @@ class Engine:
         self.shops: dict[int, Shop] = {}
         with store.transaction() as work:
             for number, _ in work.tenants():
-                self.shops[number] = Shop(work.tenant(number), load(work.catalog(number)))
+                self.shops[number] = _shop(work, number)
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._newest: dict[int, int] = {}  # of each retailer, the last delivery that waited when nobody asked
         self._worker = threading.Thread(target=self._run, name="regulars-engine", daemon=True)
         self._worker.start()
+
+    def shop(self, number: int) -> Shop:
+        """A retailer, also one that was set up after the start."""
+        if number not in self.shops:
+            with self.store.transaction() as work:
+                self.shops[number] = _shop(work, number)
+        return self.shops[number]
 
     async def start(self) -> None:
         """Be ready for the event loop that will ask."""
@@ -161,7 +168,7 @@ class Engine:
             return False
         try:
             with self.store.transaction() as work:
-                # Retailers that were set up meanwhile are other engines'.
+                # Of a retailer that was set up meanwhile it is applied when somebody asks.
                 waiting = [row for row in work.awaited() if row[0] in self.shops]
         except RegularsError:
             return False  # it is tried again in a moment
@@ -242,6 +249,10 @@ class Engine:
                     self._do([job], again)
             return
         _tell(batch, answers, None)
+
+
+def _shop(work: Transaction, number: int) -> Shop:
+    return Shop(work.tenant(number), load(work.catalog(number)))
 
 
 def _tell(batch: list[_Job], answers: list[Any], error: Exception | None) -> None:

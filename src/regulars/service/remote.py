@@ -85,8 +85,12 @@ class Desk:
         with caller, caller.makefile("rb") as heard:
             while len(head := heard.read(HEAD)) == HEAD:
                 for question in _QUESTIONS.decode(heard.read(int.from_bytes(head, "big"))):
-                    shop = self._engine.shops[question.retailer]
-                    self._engine.put("decide", shop, question.asks, done=_Caller(caller, question.number))
+                    self._engine.put(
+                        "decide",
+                        self._engine.shop(question.retailer),
+                        question.asks,
+                        done=_Caller(caller, question.number),
+                    )
 
     def close(self) -> None:
         """Nobody new is heard."""
