@@ -9,8 +9,8 @@ import polars as pl
 from numpy.typing import NDArray
 
 from regulars.fidelity.lived import Year
-from regulars.fidelity.two_sample import auc, boosted, logistic
 from regulars.fitting.people import fit_private_life
+from regulars.prediction import auc, boosted, log_odds, logistic, ridge
 from regulars.sources.panel import Panel
 from regulars.terms import F64
 
@@ -19,6 +19,8 @@ SPLIT_DAY = 212
 #: Days of purchases that describe a household before a campaign.
 RECENT_DAYS = 91
 FOLDS = 10
+#: Inverse of the penalty of a logistic regression on hundreds of columns of some hundred households.
+PENALTY = 0.003
 SEED = 1
 #: Households with known demographics that must buy a category for it to say anything.
 LEAST_BUYERS = 20
@@ -65,7 +67,8 @@ def redemption_auc(panel: Panel, year: Year) -> dict[str, float]:
             )
             for seed in range(3)
         ]
-        score[name] = auc(np.mean(rounds, axis=0), label[~early])
+        trees = log_odds(np.mean(rounds, axis=0))
+        score[name] = auc(label[~early], trees + ridge(x[early], label[early], x[~early]))
     return {
         "history_gain": score["history"] - score["demographics"],
         "demographics_gain": score["both"] - score["history"],
@@ -134,7 +137,6 @@ def inference_auc(panel: Panel, year: Year) -> dict[str, float]:
     )
     share = np.log1p(1000 * cents / np.maximum(cents.sum(1, keepdims=True), 1.0))
     x = share[known][:, (cents[known] > 0).sum(0) >= LEAST_BUYERS]
-    x = (x - x.mean(0)) / np.maximum(x.std(0), 1e-9)
     older = [k for k, word in enumerate(words["age"]) if _first_number(word) >= 55]
     some = [k for k, word in enumerate(words["kids"]) if _first_number(word) >= 1]
     labels = {
@@ -147,8 +149,8 @@ def inference_auc(panel: Panel, year: Year) -> dict[str, float]:
         fold = np.random.default_rng(SEED).permutation(len(label)) % FOLDS
         score = np.zeros(len(label))
         for k in range(FOLDS):
-            score[fold == k] = logistic(x[fold != k], label[fold != k], x[fold == k])
-        found[name] = auc(score, label)
+            score[fold == k] = logistic(x[fold != k], label[fold != k], x[fold == k], PENALTY)[0]
+        found[name] = auc(label, score)
     return found
 
 

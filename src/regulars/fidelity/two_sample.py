@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -12,76 +11,14 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from regulars.errors import RegularsError
 from regulars.fidelity.features import FEATURES, features
 from regulars.fidelity.lived import Year
+from regulars.prediction import auc, boosted
 from regulars.shelf import Shelf
 from regulars.terms import F64
 
 FOLDS = 5
 SEEDS = (1, 2, 3)
-#: Inverse of the penalty of a logistic regression on hundreds of columns of some hundred households.
-PENALTY = 0.003
-
-
-def boosted(x: F64, label: NDArray[np.bool_], asked: F64, seed: int, **settings: Any) -> F64:
-    """Probabilities by gradient-boosted trees, learned on ``x`` and ``label``, of the rows ``asked``.
-
-    Raises
-    ------
-    RegularsError
-        when scikit-learn is not installed.
-    """
-    with _learning() as sklearn:
-        chosen: dict[str, Any] = {
-            "max_iter": 200, "learning_rate": 0.06, "max_leaf_nodes": 15, "min_samples_leaf": 20,
-            "l2_regularization": 1.0, "early_stopping": False, "random_state": seed,
-        }  # fmt: skip
-        model = sklearn.ensemble.HistGradientBoostingClassifier(**(chosen | settings))
-        return np.asarray(model.fit(x, label).predict_proba(asked)[:, 1], np.float64)
-
-
-def logistic(x: F64, label: NDArray[np.bool_], asked: F64) -> F64:
-    """Log-odds by a strongly penalised logistic regression; columns are standardised."""
-    with _learning() as sklearn:
-        model = sklearn.linear_model.LogisticRegression(C=PENALTY, max_iter=500)
-        return np.asarray(model.fit(x, label).decision_function(asked), np.float64)
-
-
-@contextmanager
-def _learning() -> Iterator[Any]:
-    """scikit-learn, asked for only when it is needed, on one thread: small fits lose more than they gain by more."""
-    try:
-        import sklearn.ensemble
-        import sklearn.linear_model
-        from threadpoolctl import threadpool_limits
-    except ImportError as error:
-        raise RegularsError(
-            "the two-sample test and rows 14 and 15 need scikit-learn. "
-            "Install it with: pip install 'regulars[fidelity]'"
-        ) from error
-    with threadpool_limits(1):
-        yield sklearn
-
-
-def auc(score: F64, label: NDArray[np.bool_]) -> float:
-    """Area under the ROC curve: the chance that a positive scores above a negative, ties half.
-
-    Examples
-    --------
-    >>> auc(np.array([0.1, 0.4, 0.4, 0.9]), np.array([False, False, True, True]))
-    0.875
-    """
-    order = np.argsort(score, kind="stable")
-    ordered = score[order]
-    _, start, count = np.unique(ordered, return_index=True, return_counts=True)
-    rank = np.empty(len(score))
-    rank[order] = np.repeat(start + (count + 1) / 2, count)
-    positive = int(label.sum())
-    negative = len(label) - positive
-    if not positive or not negative:
-        return float("nan")
-    return float((rank[label].sum() - positive * (positive + 1) / 2) / (positive * negative))
 
 
 def separability(
@@ -110,8 +47,8 @@ def separability(
         told = boosted(x[of != k], label[of != k], np.concatenate(versions), seed)
         told = told.reshape(len(versions), len(asked))
         score[of == k], shuffled[:, of == k] = told[0], told[1:]
-    whole = auc(score, label)
-    return whole, np.array([whole - auc(row, label) for row in shuffled])
+    whole = auc(label, score)
+    return whole, np.array([whole - auc(label, row) for row in shuffled])
 
 
 def tell_apart(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from regulars.prediction import auc
 from regulars.terms import F64, I64, U8
 
 RESAMPLES = 200
@@ -19,28 +20,6 @@ class Estimate:
     mean: float
     low: float
     high: float
-
-
-def auc(did: U8, score: F64, weight: F64 | None = None) -> float:
-    """Area under the ROC curve: the chance that one who did has a higher score than one who did not.
-
-    Parameters
-    ----------
-    did : (n,) 0 or 1
-    score : (n,)
-    weight : (n,) how often each row counts; once when left out
-
-    Ties count half. nan when all did or none did.
-    """
-    order = np.argsort(score, kind="stable")
-    w = np.ones(len(did)) if weight is None else weight[order]
-    yes, no = w * did[order], w * (1 - did[order])
-    starts = np.flatnonzero(np.r_[True, np.diff(score[order]) != 0])
-    yes, no = np.add.reduceat(yes, starts), np.add.reduceat(no, starts)
-    if not yes.sum() or not no.sum():
-        return float("nan")
-    below = np.cumsum(no) - no
-    return float((yes * (below + 0.5 * no)).sum() / (yes.sum() * no.sum()))
 
 
 def compare(

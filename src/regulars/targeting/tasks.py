@@ -11,6 +11,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from regulars.errors import MissingExtra
+from regulars.prediction import boosted, log_odds, logistic, ridge
 from regulars.sources.panel import Panel
 from regulars.targeting import history
 from regulars.targeting.people import People, rows_of
@@ -245,7 +246,9 @@ def _judge(
     ):
         return None
     scores = {
-        name: _boosted(x[rows], did[rows], x[late], seed, categorical) for name, (x, rows) in sets.items()
+        name: log_odds(_trees(x[rows], did[rows], x[late], seed, categorical))
+        + ridge(x[rows], did[rows], x[late])
+        for name, (x, rows) in sets.items()
     }
     differences = {
         "purchases over demographics": (WHAT, WHO),
@@ -255,26 +258,20 @@ def _judge(
     return Task(question, *words, int(late.sum()), float(did[late].mean()), found, gaps)
 
 
-def _boosted(x: F32, did: U8, ask: F32, seed: int, categorical: bool) -> F64:
+def _trees(x: F32, did: U8, ask: F32, seed: int, categorical: bool) -> F64:
     """Mean chance of a few gradient-boosted models, each with its own choice of columns.
 
     Small trees: chosen on campaigns of the first five months, scored on the next two, which are no test rows.
     """
-    boosting = _sklearn("ensemble").HistGradientBoostingClassifier
-    from threadpoolctl import threadpool_limits
-
-    chance = np.zeros(len(ask))
     runs = 5 if len(x) < 20_000 else 1
-    # One thread: on busy cores many threads of so small a model mostly wait for each other.
-    with threadpool_limits(1):
-        for k in range(runs):
-            model = boosting(
-                learning_rate=0.05, max_iter=120, max_leaf_nodes=6, min_samples_leaf=40, l2_regularization=5.0,
-                max_features=0.5, early_stopping=False, random_state=seed + k,
-                categorical_features=[0] if categorical else None,
-            )  # fmt: skip
-            chance += model.fit(x, did).predict_proba(ask)[:, 1] / runs
-    return chance
+    chances = [
+        boosted(
+            x, did, ask, seed + k, learning_rate=0.05, max_iter=120, max_leaf_nodes=6, min_samples_leaf=40,
+            l2_regularization=5.0, max_features=0.5, categorical_features=[0] if categorical else None,
+        ) for k in range(runs)
+    ]  # fmt: skip
+    mean: F64 = np.mean(chances, axis=0)
+    return mean
 
 
 def inferences(panel: Panel, people: People, seed: int, tell: Callable[[str], None]) -> tuple[Inference, ...]:
@@ -286,7 +283,6 @@ def inferences(panel: Panel, people: People, seed: int, tell: Callable[[str], No
     if not people.traits:
         return ()
     x, names = _baskets(panel, people)
-    logistic = _sklearn("linear_model").LogisticRegression
     folds = _sklearn("model_selection").StratifiedKFold(FOLDS, shuffle=True, random_state=seed)
     found = []
     for trait, flags in people.traits.items():
@@ -296,10 +292,8 @@ def inferences(panel: Panel, people: People, seed: int, tell: Callable[[str], No
         score = np.zeros(len(told))
         weights = np.zeros(x.shape[1])
         for train, test in folds.split(told, did):
-            mean, spread = x[told[train]].mean(0), x[told[train]].std(0) + 1e-6
-            model = logistic(C=0.002, max_iter=500).fit((x[told[train]] - mean) / spread, did[train])
-            score[test] = model.decision_function((x[told[test]] - mean) / spread)
-            weights += model.coef_[0] / FOLDS
+            score[test], slopes = logistic(x[told[train]], did[train], x[told[test]], 0.002)
+            weights += slopes / FOLDS
         estimate, _ = compare(did, {trait: score}, told, seed, {})
         most = list(dict.fromkeys(names[j] for j in np.argsort(-weights, kind="stable")[:9]))[:3]
         found.append(Inference(trait, len(told), float(did.mean()), estimate[trait], tuple(most)))
