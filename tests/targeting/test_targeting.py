@@ -5,7 +5,6 @@ from dataclasses import replace
 import numpy as np
 import polars as pl
 import pytest
-from sklearn.metrics import roc_auc_score
 
 from regulars import targeting
 from regulars.errors import BadInput, ShapeError, UnknownColumn
@@ -27,16 +26,6 @@ def without(panel, days):
     """The panel as it was known on the morning of a day."""
     few = {name: getattr(panel, name).filter(pl.col("day") < days) for name in ("lines", "redemptions")}
     return replace(panel, **few)
-
-
-def test_auc_is_that_of_the_textbook_with_ties_and_weights():
-    rng = np.random.default_rng(1)
-    did = (rng.random(500) < 0.3).astype(np.uint8)
-    score = np.round(rng.normal(size=500) + did, 1)
-    weight = rng.integers(0, 4, 500).astype(float)
-    assert scores.auc(did, score) == pytest.approx(roc_auc_score(did, score))
-    assert scores.auc(did, score, weight) == pytest.approx(roc_auc_score(did, score, sample_weight=weight))
-    assert np.isnan(scores.auc(np.ones(3, np.uint8), score[:3]))
 
 
 def test_an_interval_covers_customers_not_rows():
