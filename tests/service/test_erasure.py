@@ -30,7 +30,7 @@ CANARIES = {
     "user": "canary-user-7f3a91", "device": "canary-device-b81c22", "email": "canary.mail.5d20@example.org",
     "phone": "+4930777123987", "trait": "canary-trait-Łukasz-99ab", "order": "canary-order-41f0",
     "property": "canary-property-0c7e", "message": "canary-message-66d1", "household": "canary-household-2e9b",
-    "page": "canary-page-d00f",
+    "page": "canary-page-d00f", "key": "canary-key-38b5",
 }  # fmt: skip
 
 
@@ -79,12 +79,11 @@ def files_of(url):
     return [file for file in Path(folder).rglob("*") if file.is_file()]
 
 
-async def send(live, method, path, body=None, role="admin"):
+async def send(live, method, path, body=None, role="admin", key=None):
     transport = httpx.ASGITransport(app=live.service)
+    headers = {"Authorization": f"Bearer {live.keys[role]}"} | ({"Idempotency-Key": key} if key else {})
     async with httpx.AsyncClient(transport=transport, base_url="http://regulars") as client:
-        return await client.request(
-            method, path, json=body, headers={"Authorization": f"Bearer {live.keys[role]}"}
-        )
+        return await client.request(method, path, json=body, headers=headers)
 
 
 def everything_about_her():
@@ -135,6 +134,7 @@ async def test_whoever_is_erased_is_in_no_file_of_the_store_no_letter_and_no_log
         "/v1/decisions",
         {"userId": user, "channel": "email", "place": CANARIES["page"]},
         "serve",
+        CANARIES["key"],
     )
     assert asked.json()["id"]
     name = asked.json()["id"]
@@ -208,6 +208,56 @@ async def test_erasing_takes_the_device_that_became_hers_with_it_and_nobody_else
     assert left == [(number(live, "bob"),)] and {ada, device}.isdisjoint({row[0] for row in left})
     assert bought(live, "bob") == before
     assert (await send(live, "DELETE", "/v1/customers/ada")).status_code == 404
+
+
+@pytest.mark.anyio
+async def test_what_was_answered_under_a_key_is_sealed_and_gone_with_her(live, url):
+    hear(live, allow("ada"), buy("ada", 0, "p1"))
+    about = {"userId": "ada", "channel": "email"}
+    first = await send(live, "POST", "/v1/decisions", about, "serve", "key-1")
+    assert first.json()["action"] != "silence"
+    consent = {"userId": "ada", "grants": {"service": True}}
+    assert (await send(live, "POST", "/v1/consent", consent, "serve", "key-2")).status_code == 200
+    again = await send(live, "POST", "/v1/decisions", about, "serve", "key-1")
+    assert again.content == first.content
+    said = first.json()["toHer"]
+    assert len(said) > 20 and hits(files_of(url), [said]) == []
+    assert (await send(live, "DELETE", "/v1/customers/ada")).status_code == 200
+    assert hits(files_of(url), [said]) == []
+    left = live.call(lambda work: work.ask("SELECT customer, body FROM claim"))
+    assert left == [(-1, b'{"success":true,"status":1}')]
+    # Whoever asks again hears of nobody, and a consent that is sent again does not bring her back.
+    assert (await send(live, "POST", "/v1/decisions", about, "serve", "key-1")).json()["id"] == ""
+    assert (await send(live, "POST", "/v1/consent", consent, "serve", "key-2")).status_code == 200
+    assert number(live, "ada") == -1
+
+
+def test_an_answer_about_somebody_who_was_erased_meanwhile_is_not_kept(live):
+    hear(live, allow("ada"))
+    said = say(live, "ada")
+
+    def erased_meanwhile(work):
+        assert live.shop.claimed(work, "key", "request", 0) is None
+        work.erase(live.number, [number_of_her], 0)
+        live.shop.answered(work, "key", 200, b"what was said to her", said.id)
+        return work.ask("SELECT digest FROM claim")
+
+    number_of_her = number(live, "ada")
+    assert live.call(erased_meanwhile) == []
+
+
+def test_an_answer_whose_key_was_not_restored_with_it_is_given_anew(live):
+    hear(live, allow("ada"))
+    said = say(live, "ada")
+
+    def without_keys(work):
+        live.shop.claimed(work, "key", "request", 0)
+        live.shop.answered(work, "key", 200, b"what was said to her", said.id)
+        assert live.shop.claimed(work, "key", "request", 0) == ("request", 200, b"what was said to her")
+        work.tell("DELETE FROM person_key")
+        return live.shop.claimed(work, "key", "request", 0)
+
+    assert live.call(without_keys) is None
 
 
 @pytest.mark.anyio

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from regulars.errors import RegularsError, SettingError
-from regulars.service.store import open_store
+from regulars.service.store import open_store, sql
 from regulars.service.store.schema import MIGRATIONS, OF_CUSTOMER
 from regulars.service.store.sql import CustomerRow, DecisionRow
 
@@ -254,9 +254,9 @@ def test_stock_is_written_over(store):
 def test_a_claimed_key_is_claimed_once_answered_and_released(store):
     with store.transaction() as work:
         assert work.claim(0, "key", "request", 3) is None
-        assert work.claim(0, "key", "another", 4) == ("request", 0, b"")
-        work.answer(0, "key", 200, b"answer \x00")
-        assert work.claim(0, "key", "request", 4) == ("request", 200, b"answer \x00")
+        assert work.claim(0, "key", "another", 4) == ("request", 0, b"", -1)
+        work.answer(0, "key", 200, b"answer \x00", 7)
+        assert work.claim(0, "key", "request", 4) == ("request", 200, b"answer \x00", 7)
         assert work.claim(1, "key", "request", 3) is None
         work.release(0, "key")
         assert work.claim(0, "key", "another", 5) is None
@@ -273,7 +273,7 @@ def test_only_one_of_many_claims_a_key(store):
     with ThreadPoolExecutor(4) as pool:
         got = list(pool.map(claim, range(4)))
     assert got.count(None) == 1
-    assert all(each in (None, ("request", 0, b"")) for each in got)
+    assert all(each in (None, ("request", 0, b"", -1)) for each in got)
 
 
 def test_whoever_is_erased_is_in_no_table(store):
@@ -287,6 +287,8 @@ def test_whoever_is_erased_is_in_no_table(store):
             work.add_merge(shop_, who, 9, 500, b"")
             work.keep_known(shop_, [(who, 0, b"known")])
             work.add_new("household", ("retailer", "household", "customer"), "household", [(shop_, "h", who)])
+            work.claim(shop_, f"key {who}", "request", 3)
+            work.answer(shop_, f"key {who}", 200, b"answer", who)
     with store.transaction() as work:
         work.erase(0, [1], 8)
     with store.transaction() as work:
@@ -363,6 +365,21 @@ def test_many_who_open_an_empty_store_at_a_time_set_it_up_once(url, attempt):
     with ThreadPoolExecutor(6) as pool:
         found = list(pool.map(opened, range(6)))
     assert found == [[(k,) for k in range(len(MIGRATIONS))]] * 6
+
+
+def test_answers_of_which_an_older_store_does_not_say_whom_they_tell_of_are_not_kept(url, monkeypatch):
+    monkeypatch.setattr(sql, "MIGRATIONS", MIGRATIONS[:1])
+    older = open_store(url)
+    with older.transaction() as work:
+        rows = [("done", 200, b"what was said to her"), ("begun", 0, b"")]
+        for digest, status, body in rows:
+            work.tell("INSERT INTO claim VALUES (0, ?, 'request', 3, ?, ?)", (digest, status, body))
+    older.close()
+    monkeypatch.undo()
+    store = open_store(url)
+    with store.transaction() as work:
+        assert work.ask("SELECT digest, body, customer FROM claim") == [("begun", b"", -1)]
+    store.close()
 
 
 def test_a_newer_store_is_refused_in_words(store, url):

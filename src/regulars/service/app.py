@@ -612,7 +612,7 @@ class Service:
         )
         day = shop.calendar.day(asked.received_ms)
         taken = await asyncio.wrap_future(
-            self.engine.call(shop, lambda work: work.claim(shop.number, digest, what, day), drained=False)
+            self.engine.call(shop, lambda work: shop.claimed(work, digest, what, day), drained=False)
         )
         if taken is not None:
             request, status, body = taken
@@ -628,17 +628,18 @@ class Service:
             return Response(body, status, media_type="application/json")
         assert route.does is not None  # noqa: S101 - only routes that do something are once
         try:
-            response = _said(await route.does(self, asked), route.status)
+            told = await route.does(self, asked)
+            response = _said(told, route.status)
         except BaseException:
             await asyncio.wrap_future(
                 self.engine.call(shop, lambda work: work.release(shop.number, digest), drained=False)
             )
             raise
+        status, answer = response.status_code, bytes(response.body)
+        about = told.id if isinstance(told, wire.Decision) else ""  # no other answer tells of her
         await asyncio.wrap_future(
             self.engine.call(
-                shop,
-                lambda work: work.answer(shop.number, digest, response.status_code, bytes(response.body)),
-                drained=False,
+                shop, lambda work: shop.answered(work, digest, status, answer, about), drained=False
             )
         )
         return response

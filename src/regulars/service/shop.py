@@ -48,7 +48,7 @@ WINDOW_DAYS = 30
 CHUNK = 5_000
 #: What a sealed value is, so that none can stand in for another.
 CONTACT, KNOWN, CONSENT, PROFILE = b"contact", b"known", b"consent", b"profile"
-DECISION, ENTRY, EVENT = b"decision", b"entry", b"event"
+DECISION, ENTRY, EVENT, ANSWER = b"decision", b"entry", b"event", b"answer"
 
 
 @dataclass
@@ -747,6 +747,34 @@ class Shop:
                 return []
             seal = Seal(row.key)
         return [(at_ms, seal.open(body, EVENT)) for at_ms, body in work.events(self.number, customer)]
+
+    # ---- answers under an Idempotency-Key -----------------------------------------------------------------------------
+
+    def claimed(self, work: Transaction, key: str, request: str, day: int) -> tuple[str, int, bytes] | None:
+        """Claim a key before the work: None when it is ours now, else (request, status, answer) of who had it."""
+        taken = work.claim(self.number, key, request, day)
+        if taken is None:
+            return None
+        request_then, status, body, customer = taken
+        if customer < 0:
+            return request_then, status, body
+        row = work.customers(self.number, [customer], change=False).get(customer)
+        if row is None:  # she was erased this moment, or her key is not in this store
+            work.release(self.number, key)
+            return self.claimed(work, key, request, day)
+        return request_then, status, Seal(row.key).open(body, ANSWER)
+
+    def answered(self, work: Transaction, key: str, status: int, body: bytes, decision: str) -> None:
+        """Keep what was answered under a claimed key; a decision about her sealed, and not when she was erased meanwhile."""
+        if not decision:
+            work.answer(self.number, key, status, body, -1)
+            return
+        row = work.decisions(self.number, [decision], change=True).get(decision)
+        if row is None:
+            work.release(self.number, key)
+            return
+        seal = Seal(work.customers(self.number, [row.customer], change=False)[row.customer].key)
+        work.answer(self.number, key, status, seal.close(body, ANSWER), row.customer)
 
 
 def new_id(now_ms: int) -> str:

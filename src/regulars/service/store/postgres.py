@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from regulars.errors import MissingExtra, SettingError
+from regulars.service.store.schema import OF_CUSTOMER
 from regulars.service.store.sql import Store, StoreFailed, Transaction
 
 try:
@@ -122,8 +123,7 @@ class PostgresStore(Store):
         with self._pool.connection() as connection:
             connection.autocommit = True
             try:
-                for table in ("customer", "event", "decision", "entry", "alias", "inbox", "person_key"):
-                    connection.execute(f"VACUUM {table}")
+                connection.execute(f"VACUUM {', '.join((*OF_CUSTOMER, 'inbox'))}")
             finally:
                 connection.autocommit = False
 

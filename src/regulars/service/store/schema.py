@@ -70,9 +70,16 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         """CREATE TABLE erased (
             retailer {big} NOT NULL, customer {big} NOT NULL, day {big} NOT NULL, PRIMARY KEY (retailer, customer))""",
     ),
+    (
+        # Of the answers that were kept until now nobody knows whom they tell of.
+        "DELETE FROM claim WHERE status <> 0",
+        "ALTER TABLE claim ADD COLUMN customer {big} NOT NULL DEFAULT -1",
+        "CREATE INDEX claim_customer ON claim (retailer, customer)",
+    ),
 )
 
-#: Tables with a column ``customer`` from which an erased customer disappears.
+#: Tables with a column ``customer`` from which an erased customer disappears, in this order: an answer is kept with its
+#: decision locked, so that it is not kept behind an erasure's back.
 OF_CUSTOMER = (
     "customer",
     "known_then",
@@ -83,4 +90,5 @@ OF_CUSTOMER = (
     "entry",
     "household",
     "merge",
+    "claim",
 )

@@ -494,8 +494,8 @@ class Transaction(ABC):
 
     # ---- idempotency ----------------------------------------------------------------------------------------
 
-    def claim(self, retailer: int, digest: str, request: str, day: int) -> tuple[str, int, bytes] | None:
-        """Claim a key before the work: None when it is ours now, else (request, status, body) of who had it."""
+    def claim(self, retailer: int, digest: str, request: str, day: int) -> tuple[str, int, bytes, int] | None:
+        """Claim a key before the work: None when it is ours now, else (request, status, body, customer) of who had it."""
         new = self.add_new(
             "claim", ("retailer", "digest", "request", "day", "status", "body"), "digest",
             [(retailer, digest, request, day, 0, b"")],
@@ -508,15 +508,16 @@ class Transaction(ABC):
         if new or stale:
             return None
         row = self.ask(
-            "SELECT request, status, body FROM claim WHERE retailer = ? AND digest = ?", (retailer, digest)
+            "SELECT request, status, body, customer FROM claim WHERE retailer = ? AND digest = ?",
+            (retailer, digest),
         )[0]
-        return row[0], row[1], bytes(row[2])
+        return row[0], row[1], bytes(row[2]), row[3]
 
-    def answer(self, retailer: int, digest: str, status: int, body: bytes) -> None:
-        """Keep what was answered under a claimed key."""
+    def answer(self, retailer: int, digest: str, status: int, body: bytes, customer: int) -> None:
+        """Keep what was answered under a claimed key, and whom it tells of, -1 nobody."""
         self.tell(
-            "UPDATE claim SET status = ?, body = ? WHERE retailer = ? AND digest = ?",
-            (status, body, retailer, digest),
+            "UPDATE claim SET status = ?, body = ?, customer = ? WHERE retailer = ? AND digest = ?",
+            (status, body, customer, retailer, digest),
         )
 
     def release(self, retailer: int, digest: str) -> None:
