@@ -32,6 +32,7 @@ from .customers import (
     unlike,
     wish,
 )
+from .desk import ALLOWED, order
 
 
 def test_somebody_of_whom_nothing_is_known_is_nobody(live):
@@ -279,6 +280,27 @@ def test_contacts_of_both_count_as_contacts_of_one(live, clock):
     clock.set(1)
     assert int(column(live, "ada", "sent")) == 2
     assert int(column(live, "ada", "ring").sum()) == 2
+
+
+def test_she_sees_what_is_stored_of_a_device_that_became_hers(desk):
+    """What it did, what was said to it and its account; and no more of it once they stand apart."""
+    who = {"anonymousId": "phone"}
+    assert desk.ask("POST", "/v1/consent", {**who, "grants": ALLOWED}, "serve").status_code == 200
+    desk.send(order(None, **who), {"type": "identify", **who, "traits": {"colour": "green"}})
+    said = desk.ask("POST", "/v1/decisions", {**who, "channel": "app"}, "serve").json()
+    desk.allow("ada")
+    desk.send({"type": "identify", "userId": "ada", **who})
+    account = desk.account("ada")
+    (device,) = account["devices"]
+    assert device["customer"] != account["customer"] and device["devices"] == []
+    assert [each["name"] for each in device["events"]] == ["consent", "Order Completed", "identify"]
+    assert [each["id"] for each in device["decisions"]] == [said["id"]]
+    assert [each["kind"] for each in device["ledger"]][-2:] == ["used", "contacted"]
+    assert [each["number"] for each in device["ledger"]] == list(range(len(device["ledger"])))
+    assert device["profile"]["traits"] == {"colour": "green"} and device["brokenAt"] is None
+    assert account["record"]["visits"] == device["record"]["visits"] == 1
+    assert desk.ask("POST", "/v1/devices/phone/apart").status_code == 200
+    assert desk.account("ada")["devices"] == []
 
 
 def test_a_reaction_to_what_was_said_before_she_said_who_she_is_counts(live, clock):

@@ -45,7 +45,7 @@ from regulars.service.events import Did, Event, plain
 from regulars.service.keys import Keys, Principal, Role
 from regulars.service.naming import ANONYMOUS, USER, Name
 from regulars.service.problems import Denied, Refused, problem
-from regulars.service.shop import Ask, Shop, Stored
+from regulars.service.shop import Ask, Seats, Shop, Stored
 from regulars.service.store import Transaction
 from regulars.terms import Action, Channel, Purpose, Reaction, Scope, Verdict
 
@@ -331,43 +331,48 @@ async def _account(service: Service, asked: Asked) -> wire.Account:
     def work_on(work: Transaction) -> wire.Account:
         shop = asked.shop
         number = _customer(work, shop, asked.request.path_params["user"])
-        seats = shop.seat(work, [number])
-        entries = shop.ledger_of(work, number)
-        profile = shop.profile(seats, number)
-        record = {
-            name: getattr(seats.record, name)[0].tolist()
-            for name in seats.record._fields
-            if name != "customer"
-        }
-        names = shop.assortment.catalog.names
-        record["categories"] = [names[c] for c in np.flatnonzero(seats.record.bought[0])]
-        return wire.Account(
-            customer=number,
-            consent={
-                scope.name.lower(): [p.name.lower() for p in Purpose if seats.consent.bits[0, scope] >> p & 1]
-                for scope in Scope
-            },
-            channels=[c.name.lower() for c in Channel if seats.record.optin[0] >> c & 1],
-            profile=msgspec.to_builtins(profile),
-            record=record,
-            events=[
-                plain(msgspec.msgpack.decode(body, type=Event))
-                for _, body in shop.events_of(work, seats, number)
-            ],
-            decisions=[
-                decision_of(shop, row.id, shop.opened(seats, row)) for row in work.of_customer(shop.number, number)
-            ],
-            ledger=[
-                wire.LedgerEntry(
-                    e.number, e.day, e.kind.name.lower(), list(e.scopes), list(e.purposes), list(e.covert),
-                    e.context, e.cents, e.chain,
-                )
-                for e in entries
-            ],
-            broken_at=verify(entries),
-        )  # fmt: skip
+        devices = work.merged_from(shop.number, number)
+        seats = shop.seat(work, [number, *devices])
+        account = _account_of(shop, work, seats, number)
+        account.devices = [_account_of(shop, work, seats, device) for device in devices]
+        return account
 
     return await _in_transaction(service, asked, work_on)
+
+
+def _account_of(shop: Shop, work: Transaction, seats: Seats, number: int) -> wire.Account:
+    """What is stored under one number."""
+    row = seats.place[number]
+    entries = shop.ledger_of(work, number)
+    record = {
+        name: getattr(seats.record, name)[row].tolist() for name in seats.record._fields if name != "customer"
+    }
+    names = shop.assortment.catalog.names
+    record["categories"] = [names[c] for c in np.flatnonzero(seats.record.bought[row])]
+    return wire.Account(
+        customer=number,
+        consent={
+            scope.name.lower(): [p.name.lower() for p in Purpose if seats.consent.bits[row, scope] >> p & 1]
+            for scope in Scope
+        },
+        channels=[c.name.lower() for c in Channel if seats.record.optin[row] >> c & 1],
+        profile=msgspec.to_builtins(shop.profile(seats, number)),
+        record=record,
+        events=[
+            plain(msgspec.msgpack.decode(body, type=Event)) for _, body in shop.events_of(work, seats, number)
+        ],
+        decisions=[
+            decision_of(shop, each.id, shop.opened(seats, each)) for each in work.of_customer(shop.number, number)
+        ],
+        ledger=[
+            wire.LedgerEntry(
+                e.number, e.day, e.kind.name.lower(), list(e.scopes), list(e.purposes), list(e.covert),
+                e.context, e.cents, e.chain,
+            )
+            for e in entries
+        ],
+        broken_at=verify(entries),
+    )  # fmt: skip
 
 
 async def _erased(service: Service, asked: Asked) -> wire.Done:

@@ -164,6 +164,8 @@ class Account(msgspec.Struct, rename="camel"):
     ledger: list[LedgerEntry]
     #: number of the first ledger entry that does not fit its chain; null when all do
     broken_at: int | None
+    #: what is stored of devices that became hers, each with a ledger of its own; her record has their purchases already
+    devices: list[Account] = []
 
 
 class Tracked(msgspec.Struct, rename="camel"):
