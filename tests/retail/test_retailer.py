@@ -10,7 +10,7 @@ from regulars.retail.contact_rules import ContactRules
 from regulars.retail.decision import Reason
 from regulars.retail.explain import why
 from regulars.retail.retailer import Retailer
-from regulars.terms import OfferKind, Purpose, Reaction, Scope, Verdict
+from regulars.terms import Channel, OfferKind, Purpose, Reaction, Scope, Verdict
 
 
 def digest(made):
@@ -92,6 +92,21 @@ def test_of_contradicting_changes_the_stricter_wins(shop):
     made.consented([4, 4], Scope.STATED, 1 << Purpose.PERSONALIZE, [False, True], 3)
     assert not consents.allows(made.consent, 4, Scope.STATED, Purpose.PERSONALIZE)
     assert made.ledger.arrays()["changes"][4] == 2
+
+
+def test_a_channel_that_is_closed_or_opened_is_in_the_ledger_and_leaves_the_others_and_consent_alone(shop):
+    made = shop("considerate", warm=0, ledger=Entries(120))
+    bits, epoch = made.consent.bits.copy(), made.consent.epoch.copy()
+    made.record.optin[:] = 0b1011
+    for granted in (False, True):
+        made.reachable([4, 7], Channel.APP, granted, 3)
+        assert made.record.optin[[3, 4, 7]].tolist() == [0b1011, *[0b1011 if granted else 0b1001] * 2]
+    assert np.array_equal(made.consent.bits, bits)
+    assert (made.consent.epoch - epoch)[[3, 4, 7]].tolist() == [0, 2, 2]
+    assert [(e.kind, e.scopes, e.purposes, e.context) for e in made.ledger.of[4]] == [
+        (kind, ("CONTACT",), ("CONTACT",), "channel=APP") for kind in (Kind.WITHDRAWN, Kind.GRANTED)
+    ]
+    assert made.ledger.of[3] == [] and verify(made.ledger.of[7]) is None
 
 
 @pytest.mark.parametrize(

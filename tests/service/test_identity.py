@@ -172,14 +172,14 @@ def test_an_address_merges_no_two_people_who_are_known(live):
 
 
 def test_a_name_is_stored_so_that_nobody_can_read_it(live):
-    hear(live, tell("ada", email="ada@example.org"))
+    hear(live, tell("zoe", email="zoe@example.org"))  # whose name no digest holds by chance
 
     def work_on(work):
         return {row[0] for row in work.ask("SELECT digest FROM alias")}
 
     digests = live.call(work_on)
-    assert digest(live.shop.secret, Name(EMAIL, "ada@example.org")) in digests
-    assert not any("ada" in each for each in digests)
+    assert digest(live.shop.secret, Name(EMAIL, "zoe@example.org")) in digests
+    assert not any("zo" in each for each in digests)
 
 
 @pytest.mark.parametrize(("hers", "devices"), [(True, False), (False, True), (False, False), (True, True)])
@@ -203,6 +203,31 @@ def test_what_a_merge_took_away_is_in_her_ledger(live):
     entries = live.call(lambda work: live.shop.ledger_of(work, who))
     assert (entries[-1].kind.name, entries[-1].scopes) == ("WITHDRAWN", ("PURCHASES",))
     assert set(entries[-1].purposes) == {"SERVE", "PERSONALIZE", "CONTACT", "MEASURE"}
+
+
+def test_a_channel_that_she_or_a_merge_closes_is_in_her_ledger(live):
+    hear(live, allow("ada"), allow(device="phone"))
+    hear(live, allow("ada", contact__email=False), allow(device="phone", contact__app=False))
+    hear(live, tell("ada", device="phone"))
+    entries = live.call(lambda work: live.shop.ledger_of(work, 0))
+    told = [(e.kind.name, e.scopes, e.purposes, e.context) for e in entries[-2:]]
+    assert told == [("WITHDRAWN", ("CONTACT",), ("CONTACT",), f"channel={name}") for name in ("EMAIL", "APP")]
+    assert column(live, "ada", "optin") == 0
+    seats, _ = seated(live, "ada")
+    assert seats.consent.bits[0, Scope.CONTACT] >> Purpose.CONTACT & 1
+    holds_together(live)
+
+
+def test_a_channel_that_she_closed_since_the_merge_stays_closed_when_they_stand_apart(live, clock):
+    for closed in (False, True):
+        user, phone = f"ada-{closed}", f"phone-{closed}"
+        hear(live, allow(user), allow(device=phone), allow(device=phone, contact__app=False))
+        device = number(live, device=phone)
+        hear(live, tell(user, device=phone))
+        if closed:
+            hear(live, allow(user, contact__app=False))
+        assert live.call(lambda work, device=device: intake.unmerge(work, live.shop, device, 0))
+        assert bool(column(live, user, "optin") >> Channel.APP & 1) != closed
 
 
 def merged(live, clock):

@@ -51,7 +51,9 @@ class Counts:
         """Add up the cents."""
         np.add.at(self.value_cents, rows, cents)
 
-    def changed(self, day: int, rows: I32, scope: U8, purposes: U8, granted: NDArray[np.bool_]) -> None:
+    def changed(
+        self, day: int, rows: I32, scope: U8, purposes: U8, granted: NDArray[np.bool_], context: str = ""
+    ) -> None:
         """Count the changes."""
         _count(self.changes, rows)
 

@@ -31,7 +31,7 @@ class Entry:
     scopes : what was opened, granted or withdrawn
     purposes : for what
     covert : the opened scopes that she had not allowed
-    context : the policy and version, or the words of a contact
+    context : the policy and version, the words of a contact, or the channel of a change
     cents : value returned
     chain : hex blake2b of this entry and the one before it
     """
@@ -106,14 +106,15 @@ class Entries:
             if value:
                 self._append(row, day, Kind.RETURNED, (), (), (), "", value)
 
-    def changed(self, day: int, rows: I32, scope: U8, purposes: U8, granted: NDArray[np.bool_]) -> None:
+    def changed(
+        self, day: int, rows: I32, scope: U8, purposes: U8, granted: NDArray[np.bool_], context: str = ""
+    ) -> None:
         """One entry each change, opt-ins too."""
         columns = (rows.tolist(), scope.tolist(), purposes.tolist(), granted.tolist())
         for row, which, bits, yes in zip(*columns, strict=True):
             names = tuple(purpose.name for purpose in Purpose if bits >> purpose & 1)
-            self._append(
-                row, day, Kind.GRANTED if yes else Kind.WITHDRAWN, (Scope(which).name,), names, (), ""
-            )
+            kind = Kind.GRANTED if yes else Kind.WITHDRAWN
+            self._append(row, day, kind, (Scope(which).name,), names, (), context)
 
     def subset(self, rows: I64) -> Self:
         """The entries of these customers only."""

@@ -46,8 +46,10 @@ class Ledger(Protocol):
     def returned(self, day: int, rows: I32, cents: I64) -> None:
         """Value came back to her, in cents."""
 
-    def changed(self, day: int, rows: I32, scope: U8, purposes: U8, granted: NDArray[np.bool_]) -> None:
-        """She changed her consent; ``purposes`` are bits of Purpose."""
+    def changed(
+        self, day: int, rows: I32, scope: U8, purposes: U8, granted: NDArray[np.bool_], context: str = ""
+    ) -> None:
+        """She changed her consent; ``purposes`` are bits of Purpose, ``context`` the channel when it is but one."""
 
     def subset(self, rows: I64) -> Self:
         """The account of these customers only."""

@@ -9,7 +9,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from regulars.errors import ShapeError
-from regulars.terms import F32, I32, I64, NEVER, NONE, U8, Fate, Purpose, Reaction, Scope
+from regulars.terms import F32, I32, I64, NEVER, NONE, U8, Channel, Fate, Purpose, Reaction, Scope
 
 I16 = NDArray[np.int16]
 U16 = NDArray[np.uint16]
@@ -235,6 +235,12 @@ def unliked(record: Record, rows: I64, categories: I32, until_days: I32) -> None
     """She does not want to hear of these categories until these days; the very next decision obeys."""
     _check_columns(record, rows, categories, until_days)
     _put_each(record.unlike_category, record.unlike_until, rows, categories, until_days)
+
+
+def opted(record: Record, rows: I64, channel: Channel, granted: bool) -> None:
+    """She may be reached on a channel, or no more; the very next decision obeys."""
+    bit, before = np.uint8(1 << channel), record.optin[rows]
+    record.optin[rows] = before | bit if granted else before & ~bit
 
 
 def _check_columns(record: Record, rows: I64, categories: I32, until_days: I32) -> None:

@@ -31,7 +31,7 @@ from regulars.retail.policies import Policy
 from regulars.retail.predicted_verdict import PredictedVerdict, measured, probabilities
 from regulars.retail.record import CELLS, U16, Record
 from regulars.retail.relevance import RelevanceWeights
-from regulars.terms import I32, NEVER, U8, Lines, Messages, Purpose, Scope
+from regulars.terms import I32, NEVER, U8, Channel, Lines, Messages, Purpose, Scope
 
 USUAL_INTERVAL_DAYS = 30.0  # of a category that nobody bought twice yet; weighs 20 intervals
 USUAL_POPULARITY = 0.03  # lines a basket of a category that nobody bought yet; weighs 200 baskets
@@ -439,6 +439,16 @@ class Retailer:
                     change = consents.grant if allow else consents.withdraw
                     change(self.consent, mine, Scope(which), named, day)
         self.ledger.changed(day, who.astype(np.int32), scope.copy(), bits.copy(), yes.copy())
+
+    def reachable(self, rows: ArrayLike, channel: Channel, granted: bool, day: int) -> None:
+        """Customers open or close a channel; whether they allow contact at all is told by :meth:`consented`."""
+        who = np.atleast_1d(np.asarray(rows, np.int64))
+        records.opted(self.record, who, channel, granted)
+        np.add.at(self.consent.epoch, who, np.uint32(1))
+        scope = np.full(len(who), Scope.CONTACT, np.uint8)
+        purposes = np.full(len(who), 1 << Purpose.CONTACT, np.uint8)
+        yes = np.full(len(who), granted, np.bool_)
+        self.ledger.changed(day, who.astype(np.int32), scope, purposes, yes, f"channel={channel.name}")
 
     def wished(self, rows: ArrayLike, categories: ArrayLike, until_days: ArrayLike, day: int) -> None:
         """Customers say what they want and until when; kept where STATED is granted for something."""

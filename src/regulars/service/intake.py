@@ -352,9 +352,7 @@ def _allowed(
                 taken.unknown[word] += 1
             for scope, purposes, channel in changes:
                 if channel is not None:
-                    bit = np.uint8(1 << channel)
-                    now = seats.record.optin[row]
-                    seats.record.optin[row] = now | bit if yes else now & ~bit
+                    shop.retailer.reachable(row, channel, yes, today)
                     if not yes:
                         continue
                 shop.retailer.consented(row, scope, purposes, yes, today)
@@ -532,7 +530,8 @@ def merge(work: Transaction, shop: Shop, seats: Seats, one: int, other: int, at_
     for scope in np.flatnonzero(lost).tolist():
         shop.retailer.consented(b, scope, int(lost[scope]), False, today)
     closed = int(record.optin[b] & ~record.optin[a]) if asked[Scope.CONTACT] else 0
-    record.optin[b] &= 255 ^ closed
+    for channel in _channels(closed):
+        shop.retailer.reachable(b, channel, False, today)
     hers = set(_wishes(record, b))
     wishes = (
         [each for each in _wishes(record, a) if each not in hers] if consent.bits[b, Scope.STATED] else []
@@ -553,6 +552,10 @@ def merge(work: Transaction, shop: Shop, seats: Seats, one: int, other: int, at_
     work.change_customers(shop.number, ("into_customer",), [(other, one)])
     seats.rows[a] = seats.rows[a]._replace(into=other)
     rebuild(work, shop, seats, [other])
+
+
+def _channels(bits: int) -> list[Channel]:
+    return [channel for channel in Channel if bits >> channel & 1]
 
 
 def _wishes(record: records.Record, row: int) -> list[tuple[int, int]]:
@@ -625,7 +628,8 @@ def unmerge(work: Transaction, shop: Shop, one: int, today: int) -> bool:
             for scope, bits in enumerate(joined.lost):
                 if bits:
                     shop.retailer.consented(b, scope, bits, True, today)
-            seats.record.optin[b] |= joined.closed
+            for channel in _channels(joined.closed):
+                shop.retailer.reachable(b, channel, True, today)
         for k, wish in enumerate(zip(seats.record.wish_category[b], seats.record.wish_until[b], strict=True)):
             if tuple(map(int, wish)) in joined.wishes:
                 seats.record.wish_category[b, k], seats.record.wish_until[b, k] = NONE, NEVER
