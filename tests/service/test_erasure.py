@@ -6,6 +6,7 @@ import hashlib
 import logging
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -18,11 +19,12 @@ from hypothesis import settings
 
 from regulars.retail.decision import Reason
 from regulars.service import letters
-from regulars.service.engine import Engine
+from regulars.service.engine import TIDY_S, Engine
 from regulars.service.store import open_store
+from regulars.service.store.sql import StoreFailed
 
 from .conftest import Clock, Live, at
-from .customers import allow, bought, buy, column, hear, holds_together, number, say, tell
+from .customers import allow, another_engine, bought, buy, column, hear, holds_together, number, say, tell
 
 KILLS = 50 if settings().max_examples > 1_000 else 3
 #: In every field that may tell of a person. Long enough that none of them is found by chance.
@@ -193,6 +195,88 @@ async def test_her_key_is_gone_from_the_file_and_the_others_keys_are_not(tmp_pat
         assert sum(key in body for key in keys.values()) == 299
     finally:
         live.close()
+
+
+def keys_in(folder, keys):
+    """Which of these keys are in any file of the store."""
+    body = b"".join(file.read_bytes() for file in folder.iterdir() if file.name.startswith("store.db"))
+    return {customer for customer, key in keys.items() if key in body}
+
+
+def until(holds, seconds=10):
+    """Wait until something holds."""
+    end = time.monotonic() + seconds
+    while not holds() and time.monotonic() < end:
+        time.sleep(0.02)
+    assert holds()
+
+
+@pytest.mark.anyio
+async def test_whoever_is_erased_while_somebody_reads_is_told_so_and_leaves_the_log_once_nobody_does(
+    tmp_path, clock
+):
+    live = Live(f"sqlite:///{tmp_path}/store.db", clock)
+    reader = sqlite3.connect(tmp_path / "store.db", isolation_level=None)
+    try:
+        hear(live, allow("ada"), allow("bob"))
+        keys = dict(live.call(lambda work: work.ask("SELECT customer, key FROM person_key")))
+        ada, bob = number(live, "ada"), number(live, "bob")
+        reader.execute("BEGIN")
+        reader.execute("SELECT COUNT(*) FROM customer").fetchone()
+        began = time.monotonic()
+        answer = await send(live, "DELETE", "/v1/customers/ada")
+        assert answer.status_code == 200 and time.monotonic() - began < 5
+        told = answer.json()
+        assert told["success"] and not told["logEmptied"] and "as soon as nobody reads" in told["detail"]
+        assert (await send(live, "GET", "/v1/customers/ada", role="staff")).status_code == 404
+        time.sleep(2.5 * TIDY_S)
+        assert say(live, "bob").id and keys_in(tmp_path, keys) == {ada, bob}
+        reader.execute("ROLLBACK")
+        until(lambda: keys_in(tmp_path, keys) == {bob})
+        answer = await send(live, "DELETE", "/v1/customers/bob")
+        assert answer.json()["logEmptied"] and keys_in(tmp_path, keys) == set()
+    finally:
+        reader.close()
+        live.close()
+
+
+@pytest.mark.anyio
+async def test_a_log_that_a_process_left_behind_is_emptied_by_the_next(tmp_path, clock):
+    live = Live(f"sqlite:///{tmp_path}/store.db", clock)
+    try:
+        hear(live, allow("ada"))
+        keys = dict(live.call(lambda work: work.ask("SELECT customer, key FROM person_key")))
+        live.engine.store.tidy = lambda: False  # as if it was killed before it could
+        assert not (await send(live, "DELETE", "/v1/customers/ada")).json()["logEmptied"]
+        assert keys_in(tmp_path, keys)
+        with another_engine(live):
+            until(lambda: not keys_in(tmp_path, keys))
+    finally:
+        live.close()
+
+
+@pytest.mark.anyio
+async def test_a_store_that_cannot_be_tidied_is_tidied_later_and_she_is_erased_all_the_same(live):
+    hear(live, allow("ada"))
+    until(lambda: not live.engine._untidy)
+    tidy, tried = live.engine.store.tidy, []
+
+    def fails_at_first():
+        tried.append(len(tried))
+        if len(tried) < 3:
+            raise StoreFailed("there is no room")
+        return tidy()
+
+    live.engine.store.tidy = fails_at_first
+    answer = await send(live, "DELETE", "/v1/customers/ada")
+    assert answer.status_code == 200 and not answer.json()["logEmptied"]
+    assert number(live, "ada") == -1
+    until(lambda: len(tried) == 3)
+    time.sleep(2 * TIDY_S)
+    assert len(tried) == 3
+    hear(live, allow("bob"))
+    told = (await send(live, "DELETE", "/v1/customers/bob")).json()
+    assert told["logEmptied"] == live.url.startswith("sqlite") and told["detail"]
 
 
 @pytest.mark.anyio

@@ -411,6 +411,14 @@ def test_tidying_keeps_what_is_there(store):
     with store.transaction() as work:
         work.add_customers(0, [customer(0), customer(1)])
         work.erase(0, [1], 3)
-    store.tidy()
+    assert store.tidy()
     with store.transaction() as work:
         assert work.everybody(0) == [0]
+
+
+def test_tidying_that_fails_is_told_in_our_words(store, url):
+    broken = open_store(url)
+    (broken._at if url.startswith("sqlite") else broken._pool).close()
+    with pytest.raises(sql.StoreFailed, match="cannot be"):
+        broken.tidy()
+    broken.close()

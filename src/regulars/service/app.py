@@ -375,7 +375,7 @@ def _account_of(shop: Shop, work: Transaction, seats: Seats, number: int) -> wir
     )  # fmt: skip
 
 
-async def _erased(service: Service, asked: Asked) -> wire.Done:
+async def _erased(service: Service, asked: Asked) -> wire.Erased:
     def work_on(work: Transaction) -> list[int]:
         shop = asked.shop
         number = _customer(work, shop, asked.request.path_params["user"])
@@ -384,8 +384,14 @@ async def _erased(service: Service, asked: Asked) -> wire.Done:
         return everybody
 
     await _in_transaction(service, asked, work_on)
-    await asyncio.to_thread(service.engine.store.tidy)
-    return wire.Done()
+    tidied, ours = await asyncio.to_thread(service.engine.tidy), service.engine.store.OWN_LOG
+    if ours and tidied:
+        log = "The log of the store was emptied of her."
+    elif ours:
+        log = "The log of the store is emptied of her as soon as nobody reads it."
+    else:
+        log = "The server of the store recycles its log in its own time."
+    return wire.Erased(tidied and ours, f"She is in no table any more. {log}")
 
 
 async def _apart(service: Service, asked: Asked) -> wire.Done:
@@ -449,7 +455,7 @@ ROUTES: tuple[Route, ...] = (
     Route("POST", "/v1/consent", Role.SERVE, _consented, "What she allows or takes back; the next decision obeys",
           wire.ConsentRequest, wire.Done, once=True),
     Route("GET", "/v1/customers/{user}", Role.STAFF, _account, "All that is stored about her", None, wire.Account),
-    Route("DELETE", "/v1/customers/{user}", Role.ADMIN, _erased, "Erase her from every table and log", None, wire.Done),
+    Route("DELETE", "/v1/customers/{user}", Role.ADMIN, _erased, "Erase her from every table and log", None, wire.Erased),
     Route("POST", "/v1/devices/{anonymous}/apart", Role.STAFF, _apart, "Undo a merge", None, wire.Done),
     Route("PUT", "/v1/stock", Role.STAFF, _stocked, "What is on hand, and what is hidden", wire.StockRequest, wire.Done),
     Route("GET", "/healthz", None, None, "Whether the service and its store are well", None, wire.Done),

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import math
 import queue
 import threading
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
@@ -30,6 +32,8 @@ LOOK_S = 0.05
 PATIENCE_MS = 2_000
 #: Jobs that are done in one transaction at most.
 MOST = 256
+#: How long it takes until it is tried again to empty a log that somebody read.
+TIDY_S = 1.0
 
 
 class Told(Protocol):
@@ -89,6 +93,8 @@ class Engine:
                 self.shops[number] = _shop(work, number)
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._newest: dict[int, int] = {}  # of each retailer, the last delivery that waited when nobody asked
+        self._untidy = store.OWN_LOG  # whoever was erased last may still be in a log
+        self._tidied_at = -math.inf
         self._worker = threading.Thread(target=self._run, name="regulars-engine", daemon=True)
         self._worker.start()
 
@@ -130,6 +136,19 @@ class Engine:
         self._jobs.put(job)
         return job.done
 
+    def tidy(self) -> bool:
+        """Wipe whoever was erased out of the log; False when it has to wait for somebody who reads, and is done then."""
+        # Whoever erases meanwhile says so again.
+        self._untidy, self._tidied_at = False, time.monotonic()
+        try:
+            done = self.store.tidy()
+        except StoreFailed as error:
+            _LOG.error(json.dumps({"tidy": False, "error": type(error).__name__}))
+            done = False
+        if not done:
+            self._untidy = True
+        return done
+
     def close(self) -> None:
         """Finish what was asked, then stop."""
         self._jobs.put(None)
@@ -164,6 +183,8 @@ class Engine:
 
     def _idle(self) -> bool:
         """Apply some of what waits, when nothing more is coming or it has waited long; whether anything was applied."""
+        if self._untidy and time.monotonic() - self._tidied_at > TIDY_S:
+            self.tidy()
         if not self._applies:
             return False
         try:

@@ -137,6 +137,14 @@ class Done(msgspec.Struct):
     status: int = 1  #: PostHog's word for it
 
 
+class Erased(msgspec.Struct, rename="camel"):
+    """She was erased, and that is durable."""
+
+    log_emptied: bool  #: whether she is in no log of the store either
+    detail: str  #: when she will be in none
+    success: bool = True
+
+
 class LedgerEntry(msgspec.Struct, rename="camel"):
     """One line of her account."""
 

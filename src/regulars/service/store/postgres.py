@@ -118,14 +118,18 @@ class PostgresStore(Store):
         except psycopg.Error as error:
             raise StoreFailed(f"the store failed: {error}. Nothing was written") from error
 
-    def tidy(self) -> None:
-        """Wipe dead rows; the log is recycled by the server in its own time."""
-        with self._pool.connection() as connection:
-            connection.autocommit = True
-            try:
-                connection.execute(f"VACUUM {', '.join((*OF_CUSTOMER, 'inbox'))}")
-            finally:
-                connection.autocommit = False
+    def tidy(self) -> bool:
+        """Wipe dead rows; see :class:`Store`."""
+        try:
+            with self._pool.connection() as connection:
+                connection.autocommit = True
+                try:
+                    connection.execute(f"VACUUM {', '.join((*OF_CUSTOMER, 'inbox'))}")
+                finally:
+                    connection.autocommit = False
+        except psycopg.Error as error:
+            raise StoreFailed(f"dead rows of the store cannot be wiped: {error}") from error
+        return True
 
     def close(self) -> None:
         """See :class:`Store`."""

@@ -13,7 +13,7 @@ from regulars.service.store.schema import MIGRATIONS, OF_CUSTOMER
 
 
 class StoreFailed(RegularsError):
-    """The database did not do what it was told, such as for want of room; nothing was written."""
+    """The database did not do what it was told, such as for want of room; of a transaction, nothing was written."""
 
 
 class TenantRow(NamedTuple):
@@ -546,9 +546,19 @@ class Store(ABC):
     def transaction(self) -> AbstractContextManager[Transaction]:
         """All that is written in the block is durable when it is left, and gone when it is left by an error."""
 
+    #: Whether the log is a file of ours, which :meth:`tidy` empties and a process that was killed leaves behind; a server
+    #: recycles its own in its own time.
+    OWN_LOG = False
+
     @abstractmethod
-    def tidy(self) -> None:
-        """Wipe what deleted rows left behind in files and logs."""
+    def tidy(self) -> bool:
+        """Wipe what deleted rows left behind in files and logs; False while somebody who reads keeps it from that.
+
+        Raises
+        ------
+        StoreFailed
+            when the database cannot do it.
+        """
 
     @abstractmethod
     def close(self) -> None:

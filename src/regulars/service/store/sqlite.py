@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from regulars.errors import RegularsError, SettingError
+from regulars.errors import SettingError
 from regulars.service.store.sql import Store, StoreFailed, Transaction
 
 try:
@@ -23,6 +23,8 @@ except ImportError:  # on Windows SQLite's own waiting has to do
 LOG_BYTES, LOOK = 16 * 1024 * 1024, 16
 
 _AMONG = "IN (SELECT value FROM json_each(?))"
+#: How long a writer waits for another process.
+WAIT_MS = 30_000
 _WORDS = {"blob": "BLOB", "big": "INTEGER", "serial": "INTEGER PRIMARY KEY AUTOINCREMENT"}
 
 
@@ -78,6 +80,8 @@ def _unopened(path: str, error: Exception) -> SettingError:
 class SqliteStore(Store):
     """One file; one writer at a time, in this process and among processes."""
 
+    OWN_LOG = True
+
     def __init__(self, path: str) -> None:
         self.path = Path(path)
         self._lock = threading.Lock()
@@ -88,8 +92,8 @@ class SqliteStore(Store):
             raise _unopened(path, error) from error
         try:
             self._at = sqlite3.connect(
-                self.path, timeout=30.0, isolation_level=None, check_same_thread=False, cached_statements=256
-            )
+                self.path, timeout=WAIT_MS / 1000, isolation_level=None, check_same_thread=False, cached_statements=256
+            )  # fmt: skip
             for pragma in (
                 "journal_mode = WAL", "synchronous = FULL", "secure_delete = ON", "temp_store = MEMORY",
                 "foreign_keys = ON", "cache_size = -65536", "wal_autocheckpoint = 0",
@@ -160,14 +164,19 @@ class SqliteStore(Store):
         finally:
             at.close()
 
-    def tidy(self) -> None:
-        """Empty the write-ahead log into the file, where deleted bytes are overwritten."""
+    def tidy(self) -> bool:
+        """Empty the write-ahead log into the file, where deleted bytes are overwritten; see :class:`Store`."""
         with self._turn():
-            busy = self._at.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-        if busy and busy[0]:
-            raise RegularsError(
-                f"somebody is reading {self.path}, so its log cannot be emptied yet. Try again in a moment"
-            )
+            try:
+                # Whoever asks meanwhile does not wait for somebody who reads.
+                self._at.execute("PRAGMA busy_timeout = 0")
+                try:
+                    busy = self._at.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+                finally:
+                    self._at.execute(f"PRAGMA busy_timeout = {WAIT_MS}")
+            except sqlite3.Error as error:
+                raise StoreFailed(f"the log of the store {self.path} cannot be emptied: {error}") from error
+        return not busy
 
     def close(self) -> None:
         """See :class:`Store`."""
