@@ -1,5 +1,6 @@
 """What customers do reaches their records as far as they allow it, once, in whatever order it comes."""
 
+import re
 import time
 
 import numpy as np
@@ -37,6 +38,7 @@ from .customers import (
     unlike,
     wish,
 )
+from .desk import order, track
 
 #: Speaks whenever it may, and rotates through what stands on the shelf.
 LOUD = {"policy": "blast", "policy_settings": {"per_week": 14.0}}
@@ -508,6 +510,43 @@ def test_nothing_that_is_accepted_stops_a_shop(live, clock):
     holds_together(live)
     for name in ("ada", "bob"):
         assert number(live, name) >= 0
+
+
+def became(desk):
+    """What the metrics say that became of events; everything that was sent is applied."""
+    desk.live.call(lambda work: None)
+    found = re.findall(r'regulars_events_taken_total{became="(\w+)"} (\d+)', desk.ask("GET", "/metrics").text)
+    return {name: int(count) for name, count in found}
+
+
+def test_metrics_count_what_became_of_events(desk):
+    told = dict.fromkeys(("applied", "again", "nobody", "withheld", "unknown"), 0)
+    assert became(desk) == told
+    desk.send({"type": "track", "event": "Product Viewed", "userId": "null"})
+    assert became(desk) == (told := told | {"nobody": 1})
+    desk.send(order("anna"))
+    assert became(desk) == (told := told | {"applied": 1, "withheld": 1})
+    desk.send(track("Wished", "anna", properties={"category": "moonlight"}, messageId="m-1"))
+    assert became(desk) == (told := told | {"applied": 2, "withheld": 2, "unknown": 1})
+    desk.send(*[track("Wished", "anna", messageId="m-1")] * 3)
+    assert became(desk) == (told := told | {"again": 3})
+
+
+def test_what_is_undone_is_counted_once_it_is_done(desk):
+    live = desk.live
+    decide, live.shop.decide = live.shop.decide, None
+    desk.send(order("anna"))
+    assert desk.decide("anna").status_code == 500
+    assert became(desk)["applied"] == 1
+    live.shop.decide = decide
+    desk.send(order("anna"))
+
+    def spoil(work):
+        work.put_in([(live.number, "web", at(0), 1, b"not what was sealed")])
+
+    live.engine.call(live.shop, spoil, drained=False).result(30)
+    assert desk.decide("anna").status_code == 200
+    assert became(desk)["applied"] == 2
 
 
 def test_a_delivery_that_cannot_be_applied_is_set_aside_and_stops_nobody(live):

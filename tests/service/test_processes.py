@@ -137,6 +137,8 @@ def test_caps_are_exact_whichever_process_is_asked_and_one_that_dies_is_replaced
     metrics = served.ask("/metrics", raw=True)
     counted = re.search(r'regulars_requests_total\{[^}]*route="/v1/decisions"[^}]*\} ([\d.]+)', metrics)
     assert float(counted[1]) == len(turn)
+    applied = re.search(r'regulars_events_taken_total\{became="applied"\} ([\d.]+)', metrics)
+    assert float(applied[1]) == 2 * len(NAMES)  # by the process that decides, told by the one that was asked
 
     speakers = [
         pid

@@ -478,6 +478,7 @@ class Service:
         self.engine, self._closes = engine, closes
         self.keys = Keys(engine.store)
         self.registry = CollectorRegistry()
+        self.registry.register(engine.taken)
         self.requests = Counter(
             "regulars_requests", "Requests", ["method", "route", "status"], registry=self.registry
         )

@@ -15,6 +15,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar, cast
 
+from prometheus_client import Counter
+
 from regulars.errors import RegularsError
 from regulars.service import intake
 from regulars.service.assortment import load
@@ -83,6 +85,7 @@ class Engine:
     Attributes
     ----------
     shops : retailers by number, as far as somebody asked for them; all that were there at the start
+    taken : a counter of what became of events, by the words of :class:`regulars.service.intake.Taken`
     """
 
     def __init__(self, store: Store, now: Now = now_ms, *, applies: bool = True) -> None:
@@ -91,6 +94,9 @@ class Engine:
         with store.transaction() as work:
             for number, _ in work.tenants():
                 self.shops[number] = _shop(work, number)
+        words = "Events that were written down, by what became of them; withheld ones are applied too, unknown are names"
+        self.taken = Counter("regulars_events_taken", words, ["became"], registry=None)
+        self._became = {became: self.taken.labels(became) for became in intake.Taken().counts()}
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._newest: dict[int, int] = {}  # of each retailer, the last delivery that waited when nobody asked
         self._untidy = store.OWN_LOG  # whoever was erased last may still be in a log
@@ -201,7 +207,8 @@ class Engine:
             shop = self.shops[number]
             try:
                 with self.store.transaction() as work:
-                    intake.drain(work, shop, most=intake.SLICE)
+                    taken = intake.drain(work, shop, most=intake.SLICE)
+                self._count(taken)
                 applied = True
             except Exception:
                 shop.forget()
@@ -214,12 +221,14 @@ class Engine:
         aside = 0
         while True:
             oldest: int | None = None
+            taken = intake.Taken()
             try:
                 with self.store.transaction() as work:
                     waiting = work.take_out(shop.number, 1)
                     oldest = waiting[0][0] if waiting else None
-                    if intake.drain_one(work, shop) is None:
+                    if intake.drain_one(work, shop, taken) is None:
                         return aside
+                self._count(taken)
             except StoreFailed:
                 shop.forget()
                 return -1
@@ -236,6 +245,7 @@ class Engine:
     def _do(self, batch: list[_Job], again: bool = False) -> None:
         shop = batch[0].shop
         answers: list[Any] = []
+        taken = intake.Taken()
         try:
             with self.store.transaction() as work:
                 if batch[0].kind == "in":
@@ -243,7 +253,7 @@ class Engine:
                         intake.put_in(work, shop, job.source, self.now(), job.given)
                         answers.append(None)
                 elif batch[0].kind == "decide":
-                    intake.drain(work, shop)
+                    taken = intake.drain(work, shop)
                     every = shop.decide(work, [ask for job in batch for ask in job.given], self.now())
                     at = 0
                     for job in batch:
@@ -254,7 +264,7 @@ class Engine:
                     if drained:
                         # Before any customer: everybody locks in this order.
                         work.tenant(shop.number, change=True)
-                        intake.drain(work, shop)
+                        taken = intake.drain(work, shop)
                     answers.append(work_on(work))
         except Exception as error:
             # What was learned or counted in memory belongs to a transaction that never was.
@@ -269,7 +279,13 @@ class Engine:
                 for job in batch:
                     self._do([job], again)
             return
+        self._count(taken)
         _tell(batch, answers, None)
+
+    def _count(self, taken: intake.Taken) -> None:
+        for became, count in taken.counts().items():
+            if count:
+                self._became[became].inc(count)
 
 
 def _shop(work: Transaction, number: int) -> Shop:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import cast
 
 import uvicorn
+from prometheus_client import values
 from uvicorn.supervisors import Multiprocess
 
 from regulars.errors import SettingError
@@ -73,6 +74,8 @@ def run(
     with tempfile.TemporaryDirectory(prefix="regulars-") as folder:
         # This process decides, and starts those that speak HTTP.
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
+        # What this one counts is told by the others; it was imported before there was a folder for that.
+        values.ValueClass = values.MultiProcessValue()  # type: ignore[no-untyped-call]
         sys.setswitchinterval(0.0005)  # who asks is heard while somebody else is decided about
         engine = Engine(open_store(store_url))
         desk = Desk(engine, f"{folder}/desk")

@@ -69,6 +69,11 @@ class Taken:
     withheld: int = 0  #: counted at most, for she does not allow it to be kept
     unknown: Counter[str] = field(default_factory=Counter)  #: names that nothing is known under
 
+    def counts(self) -> dict[str, int]:
+        """How many of each."""
+        counted = {name: getattr(self, name) for name in ("applied", "again", "nobody", "withheld")}
+        return {**counted, "unknown": self.unknown.total()}
+
 
 def put_in(work: Transaction, shop: Shop, source: str, received_ms: int, events: Sequence[Event]) -> None:
     """Write a delivery down, to be applied before the next decision."""
@@ -98,13 +103,13 @@ def drain(work: Transaction, shop: Shop, most: int | None = None) -> Taken:
     return taken
 
 
-def drain_one(work: Transaction, shop: Shop) -> int | None:
+def drain_one(work: Transaction, shop: Shop, taken: Taken) -> int | None:
     """Apply the oldest delivery alone; returns its number, None when there is none."""
     work.tenant(shop.number, change=True)
     deliveries = work.take_out(shop.number, 1)
     if not deliveries:
         return None
-    _take(work, shop, deliveries, Taken())
+    _take(work, shop, deliveries, taken)
     return deliveries[0][0]
 
 
