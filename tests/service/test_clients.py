@@ -1,6 +1,8 @@
 """The clients that people have: as they come from the package index, against a server that listens."""
 
 import asyncio
+import gzip
+import json
 import socket
 import threading
 import time
@@ -15,11 +17,12 @@ from rudderstack.analytics.client import Client as Rudder
 from segment.analytics.client import Client as Segment
 
 from regulars.service import keys
+from regulars.service.app import POSTHOG_PATHS
 from regulars.service.opening import Opening, open_shop
 from regulars.service.store import open_store
 
-from .conftest import START, corner_shop
-from .desk import ALLOWED
+from .conftest import START, at, corner_shop
+from .desk import ALLOWED, iso
 
 PRODUCTS = [
     {"product_id": "p0", "quantity": 2, "price": 1.5, "coupon": None, "category": None, "discount": None},
@@ -261,6 +264,74 @@ def test_a_client_that_finds_nobody_there_has_not_lost_the_order(listening):
     client.close()
     assert [each.status for each in listening.came] == [500, 200] and client.errors == []
     assert desk.account("anna")["record"]["visits"] == 1
+
+
+# ---- PostHog in a browser -----------------------------------------------------------------------------------------
+
+
+def viewed(**more):
+    """An event as posthog-js writes it, which names the key and not the time in every one."""
+    properties = {"distinct_id": "anna", "product_id": "p1", "token": more.pop("token", None)}
+    return {"event": "Product Viewed", "properties": properties, "offset": 86_400_000, **more}
+
+
+@pytest.mark.parametrize("packed", [False, True], ids=["plain", "gzip-js"])
+@pytest.mark.parametrize("shape", ["one", "list", "batch"])
+@pytest.mark.parametrize("path", POSTHOG_PATHS)
+def test_every_path_of_posthog_takes_one_event_a_list_and_a_batch(desk, path, shape, packed):
+    desk.allow("anna", browsing=True)
+    key = desk.live.keys["write"]
+    one = [viewed(token=key, uuid="u-1"), viewed(token=key, uuid="u-2")]
+    batch = {"token": key, "batch": [viewed(uuid="u-1"), viewed(uuid="u-2")]}
+    told = json.dumps({"one": one[0], "list": one, "batch": batch}[shape]).encode()
+    query = f"?ip=0&_={at(10)}&ver=1.200.0" + ("&compression=gzip-js" if packed else "")
+    raw = gzip.compress(told) if packed else told
+    for _ in range(2):
+        answer = desk.ask("POST", path + query, raw=raw, key="", headers={"Content-Type": "text/plain"})
+        assert answer.status_code == 200 and answer.json()["status"] == 1, answer.text
+    found = [each for each in desk.account("anna")["events"] if each["name"] == "Product Viewed"]
+    assert [each["at_ms"] for each in found] == [at(9)] * (1 if shape == "one" else 2)
+    assert key not in json.dumps(found)
+
+
+def test_the_clock_of_a_browser_is_set_right_by_the_query(desk):
+    desk.allow("anna", browsing=True)
+    told = viewed(token=desk.live.keys["write"], timestamp=iso(at(40)))
+    del told["offset"]
+    queries = {
+        f"_={at(43)}": 7,
+        f"_={at(43)}&x": 7,
+        "_=soon": 10,
+        f"_={at(43) // 1000}": 10,
+        "_=" + "9" * 5_000: 10,
+    }
+    for k, query in enumerate(queries):
+        path = f"/e/?{query}"
+        assert desk.ask("POST", path, told | {"uuid": str(k)}, key="").status_code == 200
+    events = [each for each in desk.account("anna")["events"] if each["name"] == "Product Viewed"]
+    assert [each["at_ms"] for each in events] == [at(day) for day in queries.values()]
+
+
+@pytest.mark.parametrize(
+    "tokens", [[None], ["rg_write_nobody"], ["ours", "theirs"], ["theirs", "ours"], ["ours", "rg_x"]]
+)
+def test_a_list_of_events_whose_keys_differ_or_are_nobodys_is_refused(desk, tokens):
+    known = {"ours": desk.live.keys["write"], "theirs": desk.rival["write"]}
+    before = desk.tables()
+    told = [viewed(token=known.get(token, token)) for token in tokens]
+    assert desk.ask("POST", "/e/", told, key="").status_code == 401
+    assert desk.ask("POST", "/e/", {"batch": told}, key="").status_code == 401
+    assert desk.tables() == before
+
+
+def test_a_list_of_events_with_a_bad_one_is_refused_whole_and_says_which(desk):
+    before = desk.tables()
+    key = desk.live.keys["write"]
+    for told in ([viewed(token=key), viewed(token=key, timestamp="never")], [viewed(token=key), 7]):
+        answer = desk.ask("POST", "/i/v0/e/", told, key="")
+        assert answer.status_code == 400 and answer.json()["errors"][0]["field"].startswith("batch[1]")
+    assert desk.ask("POST", "/e/", [], "write").status_code == 400
+    assert desk.tables() == before
 
 
 # ---- the wire ----------------------------------------------------------------------------------------------------

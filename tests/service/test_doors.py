@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 import pytest
 
-from regulars.service.app import ROUTES
+from regulars.service.app import POSTHOG_PATHS, ROUTES
 from regulars.service.keys import Role
 
 from .desk import order, track
@@ -26,8 +26,8 @@ BODIES = {
     "/v1/batch": {"batch": [track("Product Viewed")]},
     "/v1/import": {"batch": [track("Product Viewed")]},
     "/beacon/v1/batch": {"batch": [track("Product Viewed")]},
+    **{path: {"event": "x", "distinct_id": "anna"} for path in POSTHOG_PATHS},
     "/batch/": {"batch": [{"event": "x", "distinct_id": "anna"}]},
-    "/capture/": {"event": "x", "distinct_id": "anna"},
     "/v1/decisions": {"userId": "anna"},
     "/v1/decisions/{id}/reactions": {"reactions": ["open"]},
     "/v1/consent": {"userId": "anna", "grants": {"purchases": True}},
@@ -37,7 +37,8 @@ GARBAGE = ["rg_admin_nothing", "rg_", "x", "null", "rg_admin_" + "x" * 300, "' O
 #: What the surface is; a new route is to be thought about here.
 SURFACE = {
     "write": ["/v1/identify", "/v1/track", "/v1/page", "/v1/screen", "/v1/group", "/v1/alias", "/v1/batch",
-              "/v1/import", "/beacon/v1/batch", "/batch/", "/capture/"],
+              "/v1/import", "/beacon/v1/batch", "/batch/", "/batch", "/capture/", "/capture", "/e/", "/e", "/i/v0/e/",
+              "/i/v0/e"],
     "serve": ["/v1/decisions", "/v1/decisions/{id}/reactions", "/v1/consent"],
     "staff": ["/v1/decisions/{id}", "/v1/decisions/{id}/replay", "/v1/customers/{user}",
               "/v1/devices/{anonymous}/apart", "/v1/stock"],

@@ -6,7 +6,7 @@ import threading
 import pytest
 
 from regulars.service import naming
-from regulars.service.app import ROUTES
+from regulars.service.app import POSTHOG_PATHS, ROUTES
 from regulars.service.naming import Name
 
 from .conftest import at
@@ -187,10 +187,9 @@ def shares(desk, user="anna"):
 def event_to(path):
     """A body for a route that takes events, about anna."""
     kind = path.rpartition("/")[2]
-    if path == "/batch/":
-        return {"batch": [{"event": "x", "distinct_id": "anna"}]}
-    if path == "/capture/":
-        return {"event": "x", "distinct_id": "anna"}
+    if path in POSTHOG_PATHS:
+        event = {"event": "x", "distinct_id": "anna"}
+        return {"batch": [event]} if "batch" in path else event
     if kind in ("batch", "import"):
         return {"batch": [track("x")]}
     return {"userId": "anna", "event": "x", "previousId": "d-1", "groupId": "g-1"}

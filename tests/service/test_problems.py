@@ -279,7 +279,17 @@ def test_what_cannot_be_asked_is_refused_by_its_field(lasting, method, path, bod
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/v2/track", "/v1/track/", "/v1/batch/", "/batch", "/v1/decisions/a/b", "/%ff"]
+    "path",
+    [
+        "/",
+        "/v2/track",
+        "/v1/track/",
+        "/v1/batch/",
+        "/beacon/v1/batch/",
+        "/i/v0/",
+        "/v1/decisions/a/b",
+        "/%ff",
+    ],
 )
 def test_a_path_that_is_not_there_is_a_problem_and_no_redirect(lasting, path):
     refused(lasting.ask("POST", path, {}, headers={"Host": "evil.example"}), 404, code="nowhere")
@@ -501,6 +511,12 @@ def test_original_timestamp_counts_before_timestamp():
 def test_nothing_happens_after_it_was_heard_of():
     assert segment.event_of(track("x", timestamp=at(50)), at(10)).at_ms == at(10)
     assert segment.event_of(track("x", timestamp=at(8), sentAt=at(5)), at(10)).at_ms == at(10)
+
+
+@pytest.mark.parametrize(("ago", "day"), [(2 * 86_400_000, 8), (-5, 10), (10**15, 10), (True, 10), ("5", 10)])
+def test_a_posthog_event_may_say_how_long_ago_it_was(ago, day):
+    told = {"event": "x", "distinct_id": "anna", "offset": ago, "properties": {}}
+    assert segment.posthog_event(told, at(10), iso(at(72))).at_ms == at(day)
 
 
 def test_a_posthog_clock_is_set_right_too():

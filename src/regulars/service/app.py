@@ -58,6 +58,8 @@ CHANNELS = {
 }  # fmt: skip
 _ACTION: dict[int, Any] = {Action.OFFER: "offer", Action.OPTION: "option", Action.SILENCE: "silence"}
 _LOG = logging.getLogger("regulars.service")
+#: Milliseconds of the client's clock, as PostHog's browser client has them in the query.
+_SENT = re.compile("[12][0-9]{12}")
 
 
 @dataclass(frozen=True)
@@ -131,12 +133,14 @@ def _with_context(body: Mapping[str, Any]) -> Callable[[Mapping[str, Any], int, 
 
 
 async def _posthog(service: Service, asked: Asked) -> wire.Done:
-    return await _deliver(service, asked, _each(asked.body, asked.received_ms, segment.posthog_event))
-
-
-async def _posthog_one(service: Service, asked: Asked) -> wire.Done:
-    sent_at = asked.body.get("sent_at")
-    return await _deliver(service, asked, [segment.posthog_event(asked.body, asked.received_ms, sent_at)])
+    body, sent = asked.body, asked.request.query_params.get("_", "")
+    if not body.get("sent_at") and _SENT.fullmatch(sent):
+        body = {**body, "sent_at": int(sent)}
+    if "batch" in body:
+        return await _deliver(service, asked, _each(body, asked.received_ms, segment.posthog_event))
+    segment.checked_size(body)
+    event = segment.posthog_event(body, asked.received_ms, body.get("sent_at"))
+    return await _deliver(service, asked, [event])
 
 
 def _each(body: Mapping[str, Any], received_ms: int, parse: segment.Parse) -> list[Event]:
@@ -434,18 +438,20 @@ async def _in_transaction(service: Service, asked: Asked, work_on: Callable[[Tra
 
 def _source(path: str, does: Handler, about: str, takes: Any, key: str = "writeKey") -> Route:
     """A route by which a source delivers events."""
-    most = segment.EVENT_BYTES if does in (_tracked, _posthog_one) else segment.BATCH_BYTES
+    most = segment.EVENT_BYTES if does is _tracked else segment.BATCH_BYTES
     return Route("POST", path, Role.WRITE, does, about, takes, wire.Done, key_in_body=key, most=most)
 
 
+#: PostHog's clients, old and new, end a path with a slash or not.
+POSTHOG_PATHS = ("/batch/", "/batch", "/capture/", "/capture", "/e/", "/e", "/i/v0/e/", "/i/v0/e")
 #: Everything that the service does.
 ROUTES: tuple[Route, ...] = (
     *(_source(f"/v1/{kind}", _tracked, f"One {kind} call of the tracking API", wire.Tracked) for kind in segment.TYPES),
     _source("/v1/batch", _batch, "Up to 2,500 calls at once", wire.Batch),
     _source("/v1/import", _batch, "The same, of past days", wire.Batch),
     _source("/beacon/v1/batch", _batch, "The same, from a browser that is closing", wire.Batch),
-    _source("/batch/", _posthog, "PostHog's batches", wire.PosthogBatch, "api_key"),
-    _source("/capture/", _posthog_one, "One event of PostHog", dict[str, Any], "api_key"),
+    *(_source(path, _posthog, "PostHog's: an event, a list or a batch", wire.PosthogBody, "api_key")
+      for path in POSTHOG_PATHS),
     Route("POST", "/v1/decisions", Role.SERVE, _decide, "What is said to her now: an offer, an option or silence",
           wire.DecisionRequest, wire.Decision, once=True),
     Route("GET", "/v1/decisions/{id}", Role.STAFF, _explained, "Why this, why not those", None, wire.Explained),
@@ -681,10 +687,20 @@ def _keys_in_header(request: Request) -> list[str]:
 def _keys_in_body(told: Any, route: Route) -> list[str]:
     if isinstance(told, segment.Delivery):
         return [] if told.write_key is None else [told.write_key]
+    keys = _keys_in(told, route.key_in_body)
+    if not keys and route.does is _posthog and isinstance(told, Mapping):
+        # Each event of a list may name the key, and all the same one.
+        events = told.get("batch")
+        named = {key for each in events for key in _keys_in(each)} if isinstance(events, list) else set()
+        return list(named) if len(named) == 1 else []
+    return keys
+
+
+def _keys_in(told: Any, usual: str = "api_key") -> list[str]:
     if not isinstance(told, Mapping):
         return []
     properties = told.get("properties")
-    places = [told.get(name) for name in (route.key_in_body, "writeKey", "api_key")]
+    places = [told.get(name) for name in (usual, "writeKey", "api_key", "token")]
     places.append(properties.get("token") if isinstance(properties, Mapping) else None)
     return [key for key in places if isinstance(key, str)]
 
@@ -728,13 +744,14 @@ def _decoded(route: Route, raw: bytes) -> Any:
     if route.takes is wire.Batch and (delivery := segment.delivery(raw)) is not None:
         return delivery
     try:
-        return msgspec.json.decode(raw)
+        told = msgspec.json.decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         try:
             # Some clients write what JSON has no word for, such as NaN; fields say later what is wrong with it.
-            return json.loads(raw)
+            told = json.loads(raw)
         except (ValueError, RecursionError):
             raise Refused("body", raw, "Send one JSON object, in UTF-8") from None
+    return {"batch": told} if route.does is _posthog and isinstance(told, list) else told
 
 
 def _typed(route: Route, told: Any) -> Any:

@@ -59,7 +59,8 @@ def page(routes: Sequence[Route]) -> bytes:
 def _operation(route: Route, schema: dict[str, Any]) -> dict[str, Any]:
     told: dict[str, Any] = {
         "summary": route.about,
-        "operationId": re.sub(r"\W+", "_", f"{route.method.lower()}{route.path}").strip("_"),
+        # Two paths may differ in a slash at the end.
+        "operationId": re.sub(r"\W+", "_", re.sub("[{}]", "", f"{route.method.lower()}{route.path}")),
         "responses": {},
     }
     statuses: list[int] = []

@@ -297,10 +297,14 @@ def posthog_event(told: Mapping[str, Any], received_ms: int, sent_at: Any) -> Ev
     """One item of PostHog's capture API as an event."""
     properties = _map(told, "properties")
     name = _text(told, "event")
-    who = _id(told, "distinct_id") or _id(properties, "distinct_id")
+    properties.pop("token", None)  # the key of the source says nothing of her
+    who = _id(told, "distinct_id") or _id(told, "$distinct_id") or _id(properties, "distinct_id")
+    timestamp, ago = told.get("timestamp"), told.get("offset")
+    if not timestamp and type(ago) is int and 0 <= ago <= received_ms:
+        timestamp, sent_at = received_ms - ago, None
     seg: dict[str, Any] = {
         "messageId": _text(told, "uuid"),
-        "timestamp": told.get("timestamp"),
+        "timestamp": timestamp,
         "anonymousId": _id(properties, "$anon_distinct_id") or None,
         "userId": who,
     }

@@ -208,10 +208,20 @@ class Batch(msgspec.Struct, rename="camel"):
     write_key: str | None = None
 
 
-class PosthogBatch(msgspec.Struct):
-    """A delivery of PostHog's capture API."""
+class Posthog(msgspec.Struct):
+    """One event of PostHog's capture API, or many in ``batch``."""
 
-    batch: Annotated[list[dict[str, Any]], Meta(min_length=1, max_length=2_500)]
+    event: str | None = None
+    distinct_id: str | int | None = None
+    properties: dict[str, Any] | None = None
+    uuid: str | None = None
+    timestamp: str | int | float | None = None
+    offset: int | None = None  #: milliseconds ago, where there is no timestamp
+    batch: Annotated[list[dict[str, Any]], Meta(min_length=1, max_length=2_500)] | None = None
     api_key: str | None = None
+    token: str | None = None
     sent_at: str | int | float | None = None
     historical_migration: bool | None = None
+
+
+PosthogBody = Posthog | Annotated[list[dict[str, Any]], Meta(min_length=1, max_length=2_500)]
