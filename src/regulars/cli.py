@@ -711,9 +711,7 @@ def import_(
 def decide(
     store: Store = "sqlite:///runs/demo.db",
     channel: Annotated[str, typer.Option(help="email, app, sms, mail or store.")] = "email",
-    day: Annotated[
-        str, typer.Option("--for", help="today, tomorrow or a date such as 2026-12-01.")
-    ] = "tomorrow",
+    day: Annotated[str, typer.Option("--for", help="today or tomorrow, or the date of either.")] = "tomorrow",
     hour: Annotated[
         int, typer.Option(min=0, max=23, help="Hour of sending, in the retailer's time zone.")
     ] = 10,

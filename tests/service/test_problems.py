@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from regulars.errors import SettingError
 from regulars.service import letters, naming, segment
 from regulars.service.app import ROUTES
 from regulars.service.naming import EMAIL, PHONE, USER, Name
@@ -605,6 +606,25 @@ def test_nothing_that_was_sent_comes_back_in_a_header(lasting):
 
 
 # ---- letters ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "day", ["2026-01-10", "2026-01-13", "2026-12-01", "2099-01-01", "9999-12-31", "0001-01-01", "soon", ""]
+)
+def test_letters_are_for_today_or_tomorrow(desk, tmp_path, day):
+    out = tmp_path / "letters.csv"
+    with pytest.raises(SettingError, match=r"Take today or tomorrow: 2026-01-11 or 2026-01-12"):
+        letters.write(desk.live.engine, desk.live.shop, "email", day, 12, out)
+    assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    ("day", "date"), [("today", 10), ("tomorrow", 11), ("2026-01-11", 10), ("2026-01-12", 11)]
+)
+def test_letters_for_today_and_tomorrow_are_written(desk, tmp_path, day, date):
+    out = tmp_path / "letters.csv"
+    told = letters.write(desk.live.engine, desk.live.shop, "email", day, 12, out)
+    assert told["at_ms"] == at(date, 12) and out.exists()
 
 
 def test_no_name_of_a_customer_becomes_a_formula_in_the_letters(desk, tmp_path):

@@ -27,7 +27,7 @@ def write(engine: Engine, shop: Shop, channel: str, day: str, hour: int, out: Pa
     Raises
     ------
     SettingError
-        when there is no such channel or day, or a day that is over.
+        when there is no such channel, or the day is neither today nor tomorrow.
     """
     if channel.upper() not in Channel.__members__:
         raise SettingError(
@@ -76,15 +76,17 @@ def _cell(value: object) -> object:
 
 def _moment(shop: Shop, day: str, hour: int, now_ms: int) -> int:
     today = shop.calendar.date(shop.calendar.day(now_ms))
+    tomorrow = today + datetime.timedelta(days=1)
+    mend = f"Take today or tomorrow: {today} or {tomorrow}"
     if day in ("today", "tomorrow"):
-        date = today + datetime.timedelta(days=day == "tomorrow")
+        date = today if day == "today" else tomorrow
     else:
         try:
             date = datetime.date.fromisoformat(day)
         except ValueError:
-            raise SettingError(
-                f"--for {day!r} is no day. Write today, tomorrow or a date such as 2026-12-01"
-            ) from None
+            raise SettingError(f"--for {day!r} is no day. {mend}") from None
     if date < today:
-        raise SettingError(f"--for {date} is over. Take today, tomorrow or a later date")
+        raise SettingError(f"--for {date} is over. {mend}")
+    if date > tomorrow:
+        raise SettingError(f"--for {date} is too far ahead to know what she allows then. {mend}")
     return shop.calendar.moment(date, hour)
