@@ -1,6 +1,7 @@
 """Who is who: anonymous until she says, hers once she said, and nobody is taken for somebody else."""
 
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -384,3 +385,35 @@ def test_two_engines_that_meet_a_new_customer_at_once_welcome_her_once(live):
     )
     assert owners == [(5,)]
     assert live.call(lambda work: work.tenant(live.number).customers) >= 5
+
+
+def test_one_engine_applies_at_a_time_so_that_nobody_acts_on_who_was_who(live):
+    """While one makes the phone hers, another takes in what was bought with it: that is hers too."""
+    hear(live, allow("ada"), allow(device="phone"))
+    device = number(live, device="phone")
+    merged_, came, done = threading.Event(), threading.Event(), []
+    with another_engine(live) as other:
+        shop = other.shops[live.number]
+
+        def merges(work):
+            intake.apply(work, live.shop, [(tell("ada", device="phone"), "app")], at(0))
+            merged_.set()
+            assert came.wait(30)
+            time.sleep(0.5)
+            done.append("merged")
+
+        def buys(work):
+            came.set()
+            intake.apply(work, shop, [(buy("", 0, "p1", device="phone"), "till")], at(0))
+            done.append("bought")
+
+        first = live.engine.call(live.shop, merges, drained=False)
+        assert merged_.wait(30)
+        if live.url.startswith("sqlite"):
+            came.set()  # there the second cannot even begin
+        second = other.call(shop, buys, drained=False)
+        first.result(30), second.result(30)
+    assert done == ["merged", "bought"]
+    assert number(live, device="phone") == number(live, "ada") != device
+    assert column(live, "ada", "visits") == 1
+    assert [event.name for event in events_of(live, "ada")].count("Order Completed") == 1
