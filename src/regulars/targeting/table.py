@@ -42,6 +42,6 @@ def show(told: Targeting) -> None:
 
 
 def _words(estimate: Estimate, sign: str) -> tuple[str, str]:
-    form = f"{{:{sign}.3f}}".format
+    form = f"{{:{sign}z.3f}}".format
     mean, low, high = (form(round(value, 3) + 0.0) for value in (estimate.mean, estimate.low, estimate.high))
     return mean, f"{low} to {high}"
