@@ -13,13 +13,16 @@ import time
 from pathlib import Path
 
 import httpx
+import msgspec
 import psycopg
 import pytest
 from hypothesis import settings
 
 from regulars.retail.decision import Reason
-from regulars.service import letters
+from regulars.service import intake, letters
 from regulars.service.engine import TIDY_S, Engine
+from regulars.service.events import Event
+from regulars.service.seal import Seal
 from regulars.service.store import open_store
 from regulars.service.store.sql import StoreFailed
 
@@ -314,6 +317,27 @@ async def test_what_was_answered_under_a_key_is_sealed_and_gone_with_her(live, u
     assert (await send(live, "POST", "/v1/decisions", about, "serve", "key-1")).json()["id"] == ""
     assert (await send(live, "POST", "/v1/consent", consent, "serve", "key-2")).status_code == 200
     assert number(live, "ada") == -1
+
+
+@pytest.mark.anyio
+async def test_what_was_set_aside_is_kept_without_whoever_is_erased(live):
+    hear(live, allow("anna", contact=True, purchases=True), allow("bob", contact=True, purchases=True))
+
+    def put_aside(work):
+        intake.put_in(work, live.shop, "web", at(0), [buy("anna", 0, "p1"), buy("bob", 0, "p2")])
+        intake.put_in(work, live.shop, "web", at(0), [buy("bob", 0, "p3")])
+        for seq, *_ in work.take_out(live.number, 10):
+            work.set_aside(seq)
+
+    live.engine.call(live.shop, put_aside, drained=False).result(60)
+    assert (await send(live, "DELETE", "/v1/customers/anna")).status_code == 200
+
+    def users(work):
+        seal = Seal(live.shop.secret[:16])
+        bodies = [seal.open(body, b"inbox") for _, body in work.aside(live.number)]
+        return [[event.user for event in msgspec.msgpack.decode(body, type=list[Event])] for body in bodies]
+
+    assert live.call(users) == [["bob"], ["bob"]]
 
 
 def test_an_answer_about_somebody_who_was_erased_meanwhile_is_not_kept(live):

@@ -384,7 +384,7 @@ async def _erased(service: Service, asked: Asked) -> wire.Erased:
         shop = asked.shop
         number = _customer(work, shop, asked.request.path_params["user"])
         everybody = [number, *work.merged_from(shop.number, number)]
-        work.erase(shop.number, everybody, shop.calendar.day(asked.received_ms))
+        intake.erase(work, shop, everybody, shop.calendar.day(asked.received_ms))
         return everybody
 
     await _in_transaction(service, asked, work_on)

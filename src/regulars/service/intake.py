@@ -16,7 +16,7 @@ from regulars.service import identity, naming
 from regulars.service.clock import is_zone
 from regulars.service.events import Did, Event, Line
 from regulars.service.naming import ANONYMOUS, EMAIL, PHONE, USER, Name
-from regulars.service.seal import Seal
+from regulars.service.seal import Seal, Unreadable
 from regulars.service.shop import Seats, Shop
 from regulars.service.store import Transaction
 from regulars.terms import NEVER, NONE, Channel, Purpose, Reaction, Scope, Verdict
@@ -111,6 +111,24 @@ def drain_one(work: Transaction, shop: Shop, taken: Taken) -> int | None:
         return None
     _take(work, shop, deliveries, taken)
     return deliveries[0][0]
+
+
+def erase(work: Transaction, shop: Shop, customers: Sequence[int], day: int) -> None:
+    """Take these customers out of every table, and what they did out of deliveries that were set aside."""
+    hers = work.digests_of(shop.number, customers)
+    work.erase(shop.number, customers, day)
+    seal = Seal(shop.secret[:16])
+    for seq, body in work.aside(shop.number):
+        try:
+            events = msgspec.msgpack.decode(seal.open(body, _INBOX), type=list[Event])
+        except (Unreadable, msgspec.DecodeError):
+            continue  # nobody can read in it whose it is
+        others = [
+            event for event in events
+            if not any(naming.digest(shop.secret, name) in hers for name in _names(event))
+        ]  # fmt: skip
+        if len(others) < len(events):
+            work.change_aside(seq, seal.close(msgspec.msgpack.encode(others), _INBOX))
 
 
 def _take(work: Transaction, shop: Shop, deliveries: list[tuple[int, str, int, bytes]], taken: Taken) -> None:

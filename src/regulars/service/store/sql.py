@@ -252,6 +252,13 @@ class Transaction(ABC):
             )
         )
 
+    def digests_of(self, retailer: int, customers: Sequence[int]) -> set[str]:
+        """Digests of the identifiers under which these customers are known."""
+        found = self.ask(
+            "SELECT digest FROM alias WHERE retailer = ? AND customer {among}", (retailer, list(customers))
+        )
+        return {row[0] for row in found}
+
     def add_aliases(self, retailer: int, rows: Sequence[tuple[str, int, str]]) -> set[str]:
         """Identifiers as (digest, customer, kind); those that are taken stay as they are. Returns the new ones."""
         return self.add_new(
@@ -349,6 +356,18 @@ class Transaction(ABC):
     def set_aside(self, seq: int) -> None:
         """A delivery that cannot be applied is kept, and stops nobody."""
         self.tell("UPDATE inbox SET wait = 2 WHERE seq = ?", (seq,))
+
+    def aside(self, retailer: int) -> list[tuple[int, bytes]]:
+        """Deliveries that were set aside, as (seq, body)."""
+        found = self.ask(
+            "SELECT seq, body FROM inbox WHERE retailer = ? AND wait = 2 ORDER BY seq" + self.FOR_CHANGE,
+            (retailer,),
+        )
+        return [(row[0], bytes(row[1])) for row in found]
+
+    def change_aside(self, seq: int, body: bytes) -> None:
+        """Write another body of a delivery that was set aside."""
+        self.tell("UPDATE inbox SET body = ? WHERE seq = ?", (body, seq))
 
     def applied(self, seqs: Sequence[int]) -> None:
         """These are in the records now."""
