@@ -4,6 +4,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -195,6 +196,26 @@ def test_a_channel_that_the_device_closed_stays_closed(live):
     hear(live, allow("ada"), allow(device="phone"))
     hear(live, allow(device="phone", contact__app=False), tell("ada", device="phone"))
     assert column(live, "ada", "optin") == 1 << Channel.EMAIL
+
+
+def test_a_device_takes_over_the_channels_that_it_closed_and_no_others(live):
+    hear(live, allow("ada"), allow("bea"), allow("cleo"))
+    hear(live, allow(device="closed", contact__email=False))
+    hear(live, allow(device="opened", contact=True, contact__app=True))
+    hear(live, allow(device="left", contact=True, contact__app=True, contact__email=True))
+
+    left = number(live, device="left")
+
+    def leave(work):  # as an unsubscribe does
+        seats = live.shop.seat(work, [left])
+        seats.record.optin[0] &= ~np.uint8(1 << Channel.EMAIL)
+        live.shop.keep(work, seats, known=True)
+
+    live.call(leave)
+    hear(live, tell("ada", device="closed"), tell("bea", device="opened"), tell("cleo", device="left"))
+    both = 1 << Channel.EMAIL | 1 << Channel.APP
+    opted = [int(column(live, user, "optin")) & both for user in ("ada", "bea", "cleo")]
+    assert opted == [1 << Channel.APP, both, 1 << Channel.APP]
 
 
 def test_what_a_merge_took_away_is_in_her_ledger(live):

@@ -1,5 +1,6 @@
 """Several processes on one store: one decides, the others speak HTTP."""
 
+import asyncio
 import collections
 import concurrent.futures
 import datetime
@@ -10,6 +11,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -17,11 +19,14 @@ import urllib.request
 import pytest
 
 from regulars.retail.contact_rules import ContactRules
-from regulars.service import keys
+from regulars.service import keys, remote
 from regulars.service.opening import Opening, open_shop
+from regulars.service.shop import Ask
 from regulars.service.store import open_store
+from regulars.service.store.sql import StoreFailed
+from regulars.terms import Action
 
-from .conftest import corner_shop
+from .conftest import Clock, Live, corner_shop
 
 ROLES = ("write", "serve", "staff")
 NAMES = [f"name-{k}" for k in range(40)]
@@ -173,6 +178,46 @@ def test_without_the_process_that_decides_none_is_left(served):
             break
         time.sleep(0.1)
     assert not alive
+
+
+def test_what_goes_wrong_at_the_desk_is_logged_there_and_told_to_whoever_asked(tmp_path, caplog):
+    def breaks(error):
+        def decide(*_):
+            raise error
+
+        return decide
+
+    live = Live(f"sqlite:///{tmp_path}/store.db", Clock())
+    live.keys, folder = {"serve": "rg_x"}, tempfile.mkdtemp()
+    desk = remote.Desk(live.engine, f"{folder}/desk")
+    store = open_store(live.url)
+    other = remote.RemoteEngine(store, f"{folder}/desk", live.clock)
+
+    async def ask():
+        await other.start()
+        told = []
+        for error in (ValueError("her name"), StoreFailed("no room")):
+            live.shop.decide = breaks(error)
+            try:
+                await other.in_loop("decide", other.shops[live.number], [Ask(-1, None, live.clock(), "", ())])
+            except Exception as answer:
+                told.append(answer)
+        del live.shop.decide
+        told.append(
+            await other.in_loop("decide", other.shops[live.number], [Ask(-1, None, live.clock(), "", ())])
+        )
+        other._listening.cancel()
+        return told
+
+    broken, failed, (answer,) = asyncio.run(ask())
+    assert type(broken) is RuntimeError and type(failed) is StoreFailed and str(failed) == "no room"
+    assert answer.id == "" and answer.stored.action == Action.SILENCE
+    logged = [record.getMessage() for record in caplog.records]
+    assert any("ValueError" in line and "engine.py" in line for line in logged)
+    assert not any("her name" in line for line in logged)
+    desk.close()
+    other.close()
+    live.close()
 
 
 @pytest.mark.slow

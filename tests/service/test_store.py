@@ -154,6 +154,16 @@ def test_a_message_is_seen_for_the_first_time_once(store):
         assert work.first_seen(1, ["a"], 10) == set()
 
 
+def test_an_idempotency_key_is_forgotten_like_a_message(store):
+    with store.transaction() as work:
+        for key, day in (("old", 3), ("new", 9)):
+            assert work.claim(0, key, "request", day) is None
+            work.answer(0, key, 200, b"told", -1)
+        work.forget_seen(0, 9)
+        assert work.claim(0, "new", "request", 10) == ("request", 200, b"told", -1)
+        assert work.claim(0, "old", "request", 10) is None
+
+
 def test_events_are_hers_in_the_order_in_which_they_came(store):
     with store.transaction() as work:
         work.add_events([(0, k % 2, 100 - k, b"%d" % k) for k in range(12)])

@@ -14,12 +14,10 @@ import logging
 import os
 import re
 import time
-import traceback
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import msgspec
@@ -44,7 +42,7 @@ from regulars.service.engine import Engine
 from regulars.service.events import Did, Event, plain
 from regulars.service.keys import Keys, Principal, Role
 from regulars.service.naming import ANONYMOUS, USER, Name
-from regulars.service.problems import Denied, Refused, problem
+from regulars.service.problems import Denied, Refused, problem, where
 from regulars.service.shop import Ask, Seats, Shop, Stored
 from regulars.service.store import Transaction
 from regulars.terms import Action, Channel, Purpose, Reaction, Scope, Verdict
@@ -588,10 +586,8 @@ class Service:
                 headers={"Retry-After": "1"},
             )
         except Exception as error:
-            # Where, never what: words of an error may hold what was sent.
-            places = traceback.extract_tb(error.__traceback__)
-            at = [f"{Path(each.filename).name}:{each.lineno}" for each in places]
-            _LOG.error(json.dumps({"route": route.path, "error": type(error).__name__, "at": at}))
+            told = {"route": route.path, "error": type(error).__name__, "at": where(error)}
+            _LOG.error(json.dumps(told))
             return problem(
                 500, "internal", "Something went wrong here; nothing was written. It is in the log."
             )

@@ -77,6 +77,7 @@ def run(
         # What this one counts is told by the others; it was imported before there was a folder for that.
         values.ValueClass = values.MultiProcessValue()  # type: ignore[no-untyped-call]
         sys.setswitchinterval(0.0005)  # who asks is heard while somebody else is decided about
+        _log()
         engine = Engine(open_store(store_url))
         desk = Desk(engine, f"{folder}/desk")
         settle_memory()
@@ -104,11 +105,15 @@ def service_of(store_url: str, desk: str = "") -> Service:
     ----------
     desk : socket of the process that decides; empty when this one does
     """
-    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(message)s")
+    _log()
     store = open_store(store_url)
     service = Service(RemoteEngine(store, desk) if desk else Engine(store), closes=True)
     settle_memory()
     return service
+
+
+def _log() -> None:
+    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(message)s")
 
 
 def _asked_for(host: str, port: int) -> None:

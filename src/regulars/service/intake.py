@@ -10,6 +10,8 @@ from itertools import accumulate, groupby, pairwise
 import msgspec
 import numpy as np
 
+from regulars.ledger.entries import Entry
+from regulars.ledger.protocol import Kind
 from regulars.retail import record as records
 from regulars.retail.record import UNKNOWN
 from regulars.service import identity, naming
@@ -552,7 +554,8 @@ def merge(work: Transaction, shop: Shop, seats: Seats, one: int, other: int, at_
     lost = np.where(asked, consent.bits[b] & ~consent.bits[a], 0)
     for scope in np.flatnonzero(lost).tolist():
         shop.retailer.consented(b, scope, int(lost[scope]), False, today)
-    closed = int(record.optin[b] & ~record.optin[a]) if asked[Scope.CONTACT] else 0
+    spoken_of = _spoken_of([*shop.ledger_of(work, one), *seats.ledger.of[a]])
+    closed = int(record.optin[b] & ~record.optin[a]) & spoken_of
     for channel in _channels(closed):
         shop.retailer.reachable(b, channel, False, today)
     hers = set(_wishes(record, b))
@@ -575,6 +578,16 @@ def merge(work: Transaction, shop: Shop, seats: Seats, one: int, other: int, at_
     work.change_customers(shop.number, ("into_customer",), [(other, one)])
     seats.rows[a] = seats.rows[a]._replace(into=other)
     rebuild(work, shop, seats, [other])
+
+
+def _spoken_of(entries: Iterable[Entry]) -> int:
+    """Bits of the channels that somebody opened or closed, by her account."""
+    bits = 0
+    for entry in entries:
+        name = entry.context.removeprefix("channel=")
+        if entry.kind in (Kind.GRANTED, Kind.WITHDRAWN) and name in Channel.__members__:
+            bits |= 1 << Channel[name]
+    return bits
 
 
 def _channels(bits: int) -> list[Channel]:

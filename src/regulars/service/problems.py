@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import traceback
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -12,6 +14,12 @@ from regulars.errors import RegularsError
 
 #: Names of fields are cut here; some are of the client's making.
 LONGEST_FIELD = 120
+
+
+def where(error: BaseException) -> list[str]:
+    """The places of an error, and not its words: they may hold what was sent."""
+    places = traceback.extract_tb(error.__traceback__)
+    return [f"{Path(each.filename).name}:{each.lineno}" for each in places]
 
 
 class Problem(msgspec.Struct, omit_defaults=True):

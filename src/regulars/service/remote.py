@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import json
+import logging
 import os
 import signal
 import socket
@@ -20,10 +22,12 @@ import msgspec
 from regulars.errors import RegularsError
 from regulars.service.clock import Now, now_ms
 from regulars.service.engine import Engine, Told
+from regulars.service.problems import where
 from regulars.service.shop import Answer, Ask, Shop
 from regulars.service.store import Store
 from regulars.service.store.sql import StoreFailed
 
+_LOG = logging.getLogger("regulars.service")
 #: Bytes that tell how long a frame is.
 HEAD = 4
 #: Seconds after which somebody who does not read its answers is given up.
@@ -108,6 +112,8 @@ class _Caller(Told):
     @staticmethod
     def tell(waiting: Sequence[tuple[Any, Any]], error: Exception | None) -> None:
         failed = str(error) if isinstance(error, RegularsError) else ""
+        if error is not None and not failed:
+            _LOG.error(json.dumps({"error": type(error).__name__, "at": where(error)}))
         replies = [
             Reply(caller.number, answers or [], failed, error is not None and not failed)
             for caller, answers in waiting

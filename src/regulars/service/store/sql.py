@@ -381,8 +381,9 @@ class Transaction(ABC):
         )
 
     def forget_seen(self, retailer: int, before: int) -> None:
-        """Messages of days before this one may come again."""
+        """Messages and Idempotency-Keys of days before this one may come again."""
         self.tell("DELETE FROM seen WHERE retailer = ? AND day < ?", (retailer, before))
+        self.tell("DELETE FROM claim WHERE retailer = ? AND day < ?", (retailer, before))
 
     def add_events(self, rows: Sequence[tuple[int, int, int, bytes]]) -> None:
         """(retailer, customer, at_ms, body)."""
