@@ -283,7 +283,6 @@ async def _reacted(service: Service, asked: Asked) -> wire.Done:
     def work_on(work: Transaction) -> wire.Done:
         row, _, seats = _found(asked.shop, work, name)
         today = asked.shop.calendar.day(asked.received_ms)
-        asked.shop.open_day(work, today)
         if asked.gpc:
             intake.no_sharing(asked.shop, seats, [row.customer], today)
         if asked.shop.reacted(work, seats, today, [(name, bits, reason)]):
@@ -600,6 +599,8 @@ class Service:
         if route.path == "/healthz":
 
             def well() -> None:
+                if not self.engine.alive():
+                    raise RegularsError("nobody works on what is asked; start the service again")
                 with self.engine.store.transaction() as work:
                     work.ask("SELECT 1")
 

@@ -22,6 +22,7 @@ from regulars.service import intake
 from regulars.service.assortment import load
 from regulars.service.clock import Now, now_ms
 from regulars.service.events import Event
+from regulars.service.problems import Denied, Refused, where
 from regulars.service.shop import Answer, Ask, Shop
 from regulars.service.store import Store, Transaction
 from regulars.service.store.sql import StoreFailed
@@ -155,6 +156,10 @@ class Engine:
             self._untidy = True
         return done
 
+    def alive(self) -> bool:
+        """Whether anybody works on what is asked."""
+        return self._worker.is_alive()
+
     def close(self) -> None:
         """Finish what was asked, then stop."""
         self._jobs.put(None)
@@ -164,28 +169,31 @@ class Engine:
     # ---- doing ----------------------------------------------------------------------------------------------
 
     def _run(self) -> None:
-        pause = LOOK_S
-        while True:
+        looked, more, stop = time.monotonic(), False, False
+        while not stop:
+            jobs, stop = self._next(0.001 if more else LOOK_S)
             try:
-                job = self._jobs.get(timeout=pause)
-            except queue.Empty:
-                pause = 0.001 if self._idle() else LOOK_S
-                continue
-            jobs, stop = [], job is None
+                for batch in _batches(jobs):
+                    self._do(batch)
+                # Also while jobs keep coming: what waits does not wait for a quiet moment.
+                if stop or not jobs or time.monotonic() - looked > LOOK_S:
+                    more = self._idle()
+                    looked = time.monotonic()
+            except Exception as error:  # whoever comes next is served all the same
+                _LOG.error(json.dumps({"error": type(error).__name__, "at": where(error)}))
+
+    def _next(self, seconds: float) -> tuple[list[_Job], bool]:
+        """Jobs that wait, none after so many seconds; and whether to stop after them."""
+        jobs: list[_Job] = []
+        with suppress(queue.Empty):
+            job = self._jobs.get(timeout=seconds)
             while job is not None:
                 jobs.append(job)
                 if len(jobs) == MOST:
-                    break
-                try:
-                    job = self._jobs.get_nowait()
-                except queue.Empty:
-                    break
-                stop = job is None
-            for batch in _batches(jobs):
-                self._do(batch)
-            if stop:
-                self._idle()
-                return
+                    return jobs, False
+                job = self._jobs.get_nowait()
+            return jobs, True
+        return jobs, False
 
     def _idle(self) -> bool:
         """Apply some of what waits, when nothing more is coming or it has waited long; whether anything was applied."""
@@ -236,8 +244,11 @@ class Engine:
                 shop.forget()
                 if oldest is None:
                     return -1
-                with self.store.transaction() as work:
-                    work.set_aside(oldest)
+                try:
+                    with self.store.transaction() as work:
+                        work.set_aside(oldest)
+                except RegularsError:
+                    return -1
                 aside += 1
                 # Which and why, never what: it may hold what is personal.
                 _LOG.error(json.dumps({"set_aside": oldest, "error": type(error).__name__}))
@@ -245,7 +256,7 @@ class Engine:
     def _do(self, batch: list[_Job], again: bool = False) -> None:
         shop = batch[0].shop
         answers: list[Any] = []
-        taken = intake.Taken()
+        taken, knew = intake.Taken(), shop.knows()
         try:
             with self.store.transaction() as work:
                 if batch[0].kind == "in":
@@ -265,7 +276,15 @@ class Engine:
                         # Before any customer: everybody locks in this order.
                         work.tenant(shop.number, change=True)
                         taken = intake.drain(work, shop)
+                        # Before anybody is seated: closing a day seats others.
+                        shop.open_day(work, shop.calendar.day(self.now()))
                     answers.append(work_on(work))
+        except (Denied, Refused) as error:
+            # The store is well; it is the asker who cannot have it.
+            if shop.knows() != knew:
+                shop.forget()
+            _tell(batch, [None] * len(batch), error)
+            return
         except Exception as error:
             # What was learned or counted in memory belongs to a transaction that never was.
             shop.forget()

@@ -15,6 +15,7 @@ import socket
 import struct
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -121,8 +122,9 @@ class _Caller(Told):
         place: socket.socket = waiting[0][0].place
         try:
             place.sendall(_framed(replies))
-        except OSError:  # it went away, or does not read
-            place.close()
+        except OSError:  # it went away, or does not read; half an answer must not be followed by another
+            with suppress(OSError):
+                place.shutdown(socket.SHUT_RDWR)
 
 
 class RemoteEngine(Engine):
@@ -146,6 +148,10 @@ class RemoteEngine(Engine):
         """Call the desk; to be awaited in the loop that will ask."""
         heard, self._line = await asyncio.open_unix_connection(self._path)
         self._listening = asyncio.create_task(self._listen(heard))
+
+    def alive(self) -> bool:
+        """See :class:`Engine`."""
+        return super().alive() and self._line is not None and not self._line.is_closing()
 
     async def in_loop(self, kind: str, shop: Shop, given: Any, source: str = "") -> Any:
         """See :class:`Engine`."""
@@ -178,7 +184,7 @@ class RemoteEngine(Engine):
                         done.set_exception(RuntimeError("the process that decides could not"))
                     else:
                         done.set_result(reply.answers)
-        except (asyncio.IncompleteReadError, OSError):
+        except (asyncio.IncompleteReadError, OSError, msgspec.MsgspecError):
             # Without the process that decides, and that started this one, there is nothing left to do.
             for done in self._waiting.values():
                 if not done.done():

@@ -192,8 +192,16 @@ class Shop:
         if version == self._common:
             return
         body = work.common(self.number, version)
+        if body is None and version:
+            raise RegularsError(
+                f"what was learned by version {version} is not in the store. Restore it from a backup"
+            )
         self.retailer.restore(self._opening if body is None else _arrays(body))
         self._common = version
+
+    def knows(self) -> tuple[int, int, int]:
+        """Versions of what is in memory: learned, stock, the last day that was closed."""
+        return self._common, self._stock, self._closed
 
     def forget(self) -> None:
         """Read what all have in common anew: what is in memory may belong to a transaction that failed."""
@@ -261,7 +269,8 @@ class Shop:
         shop.renew(day)
         work.forget_seen(self.number, day - WINDOW_DAYS)
         version = tenant.common + 1
-        if not work.decided_on(self.number, day):
+        # While a version stood, decisions were made about that day, the one before it or later ones.
+        if not work.decided_on(self.number, day - 1):
             work.drop_common(self.number, tenant.common)
         work.add_common(self.number, version, day, packed_snapshot(shop))
         work.change_tenant(self.number, closed_day=day, common=version)
@@ -306,6 +315,11 @@ class Shop:
         self.retailer.seat(seats.record, seats.consent, seats.ledger)
         return seats
 
+    def _still(self, seats: Seats) -> None:
+        """Whoever was seated last is before the retailer; what others are told would be of strangers."""
+        if self.retailer.record is not seats.record:
+            raise RuntimeError("somebody else was seated meanwhile")
+
     def profile(self, seats: Seats, customer: int) -> Profile:
         """What she told of herself."""
         k = seats.place[customer]
@@ -325,6 +339,7 @@ class Shop:
 
     def keep(self, work: Transaction, seats: Seats, *, known: bool = False, consent: bool = False) -> None:
         """Put back what changed of the seated: contacts and ledger always, the rest when it may have."""
+        self._still(seats)
         columns = ["contact"]
         parts: list[Sequence[Any]] = [
             _sealed(seats.seals, codec.packed(seats.record, codec.CONTACT), CONTACT)
@@ -519,6 +534,7 @@ class Shop:
         self, work: Transaction, seats: Seats, day: int, baskets: Sequence[tuple[int, Sequence[Line]]]
     ) -> list[str]:
         """Baskets of a day, as (customer number, lines); returns the names that no category was found for."""
+        self._still(seats)
         known = [(seats.place[who], lines) for who, lines in baskets if who in seats.place]
         lines, n, unknown = self.lines_of(known)
         waiting = work.waiting(self.number, [seats.rows[row].customer for row, _ in known], day - 6)
@@ -572,6 +588,7 @@ class Shop:
         self, work: Transaction, seats: Seats, day: int, told: Sequence[tuple[str, int, int]]
     ) -> list[str]:
         """Reactions as (decision id, bits of Reaction, reason); returns the ids that are no contact of theirs."""
+        self._still(seats)
         found = work.decisions(self.number, [name for name, _, _ in told], change=True)
         kept = [(row, self._open(seats, row)) for row in found.values() if seats.at(row.customer) >= 0]
         kept = [(row, stored) for row, stored in kept if stored.number >= 0]
