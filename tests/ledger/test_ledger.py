@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
+import json
 
 import numpy as np
 import pytest
@@ -47,6 +49,16 @@ def test_both_ledgers_tell_the_same():
             assert counts.covert[row, scope] == sum(scope.name in entry.covert for entry in of)
         assert counts.contacts[row] == sum(entry.kind == Kind.CONTACTED for entry in of)
         assert counts.value_cents[row] == sum(entry.cents for entry in of)
+
+
+def test_a_link_is_the_digest_of_the_entry_and_the_link_before_as_json():
+    entries, before = tell(Entries(2)), ""
+    entries._append(1, 7, Kind.USED, ("STATED",), (), (), 'what "she" said: é\n', 0)
+    for entry in entries.of[1]:
+        told = {name: value for name, value in vars(entry).items() if name != "chain"}
+        text = json.dumps([before, told], sort_keys=True, separators=(",", ":"))
+        assert entry.chain == hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+        before = entry.chain
 
 
 def test_a_chain_verifies():

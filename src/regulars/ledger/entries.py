@@ -7,6 +7,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache
+from json.encoder import encode_basestring_ascii
 from typing import Any, Self
 
 import numpy as np
@@ -16,7 +17,6 @@ from regulars.ledger.protocol import Kind
 from regulars.terms import I32, I64, U8, Channel, Purpose, Scope
 
 DIGEST_BYTES = 16
-_PLAIN = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
 
 
 @dataclass(frozen=True)
@@ -164,9 +164,18 @@ class Entries:
 
 
 def _chain(entry: Entry, before: str) -> str:
-    told = {name: value for name, value in vars(entry).items() if name != "chain"}
-    text = _PLAIN.encode([before, told])
-    return hashlib.blake2b(text.encode(), digest_size=DIGEST_BYTES).hexdigest()
+    # The JSON of [before, the entry without its chain], keys in order, without blanks; written out, for it is many.
+    told = (
+        f'["{before}",{{"cents":{entry.cents:d},"context":{encode_basestring_ascii(entry.context)},"covert":'
+        f'{_json(entry.covert)},"day":{entry.day:d},"kind":{entry.kind:d},"number":{entry.number:d},"purposes":'
+        f'{_json(entry.purposes)},"scopes":{_json(entry.scopes)}}}]'
+    )
+    return hashlib.blake2b(told.encode(), digest_size=DIGEST_BYTES).hexdigest()
+
+
+@cache
+def _json(names: tuple[str, ...]) -> str:
+    return json.dumps(names, separators=(",", ":"))
 
 
 def _scopes(row: U8) -> tuple[str, ...]:
