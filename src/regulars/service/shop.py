@@ -60,8 +60,11 @@ class Profile:
     traits: dict[str, Any] = field(default_factory=dict)
 
 
-class Stored(msgspec.Struct):
-    """A decision as it is kept: what was said, what it rested on, and all that it takes to make it again."""
+class Stored(msgspec.Struct, array_like=True):
+    """A decision as it is kept: what was said, what it rested on, and all that it takes to make it again.
+
+    Kept by place: new fields come last and have a default.
+    """
 
     number: int  #: the contact's number in the record, -1 for silence
     at_ms: int
