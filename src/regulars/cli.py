@@ -597,8 +597,14 @@ def _newest_run() -> Path:
     return Path(found[-1]).parent
 
 
+OWN_STORE, DEMO_STORE = "sqlite:///runs/store.db", "sqlite:///runs/demo.db"
 Store = Annotated[
-    str, typer.Option("--store", help="sqlite:///path/to/file.db or postgresql://user@host/database.")
+    str | None,
+    typer.Option(
+        "--store",
+        help="sqlite:///path/to/file.db or postgresql://user@host/database; else runs/store.db, where import puts it, "
+        "or the demo's runs/demo.db when that is all there is.",
+    ),
 ]
 Retailer = Annotated[
     str, typer.Option("--retailer", help="Which retailer of the store; default the only one.")
@@ -606,8 +612,9 @@ Retailer = Annotated[
 
 
 @contextmanager
-def _live(store: str, retailer: str) -> Iterator[Any]:
+def _live(given: str | None, retailer: str) -> Iterator[Any]:
     """The engine of a store and one of its retailers."""
+    store = _store(given)
     with _serving():
         from regulars.service.engine import Engine
         from regulars.service.store import open_store
@@ -632,6 +639,16 @@ def _live(store: str, retailer: str) -> Iterator[Any]:
         engine.close()
 
 
+def _store(given: str | None) -> str:
+    """The store that is meant; which one is told when nobody named it."""
+    if given is not None:
+        return given
+    there = [url for url in (OWN_STORE, DEMO_STORE) if Path(url.removeprefix("sqlite:///")).exists()]
+    found = there[0] if there else OWN_STORE
+    print(f"Store: {found}", file=sys.stderr)
+    return found
+
+
 @contextmanager
 def _serving() -> Iterator[None]:
     from regulars.errors import MissingExtra
@@ -649,7 +666,7 @@ def serve(
     demo: Annotated[
         bool, typer.Option("--demo", help="Open a demo shop, loaded from the real panel.")
     ] = False,
-    store: Store = "sqlite:///runs/demo.db",
+    store: Store = None,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 8080,
     workers: Annotated[
@@ -659,14 +676,15 @@ def serve(
     """The same policy, live: events in, decisions out, over HTTP."""
     with _serving():
         from regulars.service import host as hosts
-    hosts.run(store, host, port, workers, demo, lambda text: print(text, file=sys.stderr, flush=True))
+    url = DEMO_STORE if demo and store is None else _store(store)
+    hosts.run(url, host, port, workers, demo, lambda text: print(text, file=sys.stderr, flush=True))
 
 
 @app.command(name="import")
 def import_(
     source: Annotated[Path, typer.Argument(help="Your purchases as CSV or Parquet.")],
     retailer: Annotated[str, typer.Option("--retailer", help="Its name; one that is new is set up.")],
-    store: Store = "sqlite:///runs/store.db",
+    store: Store = None,
     granted: Annotated[
         list[str] | None,
         typer.Option(
@@ -694,7 +712,7 @@ def import_(
         currency=currency or "USD", decimal=decimal, note=lambda text: print(text, file=sys.stderr),
     )  # fmt: skip
     told = importing.bring(
-        store, retailer, panel, importing.granted_by(granted or []), zone, policy,
+        store or OWN_STORE, retailer, panel, importing.granted_by(granted or []), zone, policy,
         lambda text: print(text, file=sys.stderr, flush=True),
     )  # fmt: skip
     if json:
@@ -709,7 +727,7 @@ def import_(
 
 @app.command()
 def decide(
-    store: Store = "sqlite:///runs/demo.db",
+    store: Store = None,
     channel: Annotated[str, typer.Option(help="email, app, sms, mail or store.")] = "email",
     day: Annotated[str, typer.Option("--for", help="today or tomorrow, or the date of either.")] = "tomorrow",
     hour: Annotated[
@@ -734,7 +752,7 @@ def decide(
 @app.command()
 def replay(
     decision: Annotated[str, typer.Argument(help="Id of a decision.")],
-    store: Store = "sqlite:///runs/demo.db",
+    store: Store = None,
     retailer: Retailer = "",
     json: Json = False,
 ) -> None:
@@ -753,7 +771,7 @@ def replay(
 
 @app.command()
 def verify(
-    store: Store = "sqlite:///runs/demo.db",
+    store: Store = None,
     retailer: Retailer = "",
     json: Json = False,
 ) -> None:

@@ -205,7 +205,7 @@ def named(scopes: int) -> tuple[str, ...]:
 
 def said_words(reason: Reason) -> str:
     """Why something was said, short."""
-    return _SAID[reason].split(",")[0].split(".")[0].format(name="it", every="their own time", since="long")
+    return _SAID[reason].split(",")[0].split(".")[0].format(name="it", every="so often", since="long")
 
 
 def _silence(
@@ -255,7 +255,10 @@ _RULED_OUT = {
 
 _SILENT = {
     Reason.NO_PERMISSION: ("You did not allow us to contact you.", "no consent to contact"),
-    Reason.NOT_REACHABLE: ("You chose no channel that we use.", "no opt-in on the policy's channels"),
+    Reason.NOT_REACHABLE: (
+        "You chose not to hear from us this way.",
+        "no opt-in on the channels that were asked for",
+    ),
     Reason.QUIET: ("It is late where you are.", "quiet hours"),
     Reason.GAP: ("You heard from us just now.", "within the minimum gap"),
     Reason.CAP_DAY: ("You have heard enough for today.", "cap of the day reached"),

@@ -23,12 +23,14 @@ from uvicorn.supervisors import Multiprocess
 from regulars.errors import SettingError
 from regulars.service import demo
 from regulars.service.app import Service
+from regulars.service.assortment import load
+from regulars.service.clock import now_ms
 from regulars.service.engine import Engine
 from regulars.service.keys import Role
 from regulars.service.remote import Desk, RemoteEngine
+from regulars.service.shop import Shop
 from regulars.service.store import open_store
 
-DEMO_STORE = "sqlite:///runs/demo.db"
 LOCAL = ("127.0.0.1", "::1", "localhost")
 
 
@@ -63,10 +65,15 @@ def run(
             raise SettingError(
                 f"the store {store_url} has no retailer yet. Start with --demo, or set one up first"
             )
+        say("Getting ready; the first start on a machine compiles for half a minute")
+        with store.transaction() as work:
+            names = [name for _, name in work.tenants()]
+            for number, _ in work.tenants()[:1]:
+                shop = Shop(work.tenant(number), load(work.catalog(number)))
+        shop.rehearse(shop.calendar.day(now_ms()))
     finally:
         store.close()
-    if with_demo:
-        say(to_try(host, port))
+    say(to_try(host, port) if with_demo else serving(host, port, store_url, names))
     if workers == 1:
         with suppress(KeyboardInterrupt):  # which it obeyed
             uvicorn.Server(_config(partial(service_of, store_url), host, port)).run()
@@ -156,6 +163,15 @@ def settle_memory() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 50)
+
+
+def serving(host: str, port: int, store_url: str, names: list[str]) -> str:
+    """What is served, in a few lines."""
+    where = store_url.partition("@")[2] or store_url  # without a password
+    return (
+        f"Serving {', '.join(names)} from {where} at http://{host}:{port}\n"
+        f"What can be asked: http://{host}:{port}/openapi.json . Stop with Ctrl-C."
+    )
 
 
 def to_try(host: str, port: int) -> str:
