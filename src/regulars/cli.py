@@ -12,6 +12,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -625,7 +626,9 @@ def _live(given: str | None, retailer: str) -> Iterator[Any]:
         )
     engine = Engine(open_store(store))
     try:
-        named = {shop.name: shop for shop in engine.shops.values()}
+        with engine.store.transaction() as work:
+            unready = work.unready()
+        named = {shop.name: shop for shop in engine.shops.values() if shop.name not in unready}
         if retailer and retailer not in named:
             raise SettingError(f"the store has no retailer {retailer!r}; it has {', '.join(named) or 'none'}")
         if not named:
@@ -711,18 +714,24 @@ def import_(
         source, _pairs(columns, "--columns"), products=products, rejects=rejects, date_format=date_format, encoding=encoding,
         currency=currency or "USD", decimal=decimal, note=lambda text: print(text, file=sys.stderr),
     )  # fmt: skip
-    told = importing.bring(
-        store or OWN_STORE, retailer, panel, importing.granted_by(granted or []), zone, policy,
-        lambda text: print(text, file=sys.stderr, flush=True),
-    )  # fmt: skip
-    if json:
-        print(jsonlib.dumps(told))
+    with _stopping(
+        "Stopped: the same command goes on with a retailer that was there, and begins anew with one that was not."
+    ):
+        importing.bring(
+            store or OWN_STORE, retailer, panel, importing.granted_by(granted or []), zone, policy,
+            lambda text: print(text, file=sys.stderr, flush=True), partial(_show_imported, as_json=json),
+        )  # fmt: skip
+
+
+def _show_imported(told: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        print(jsonlib.dumps(told), flush=True)
         return
-    print(f"{told['baskets']:,} baskets of {told['customers']:,} customers in retailer {retailer!r}")
+    print(f"{told['baskets']:,} baskets of {told['customers']:,} customers in retailer {told['retailer']!r}")
     for kind, count in told["rejects"].items():
         print(f"  left out: {count:,} {kind}")
     for role, key in told.get("keys", {}).items():
-        print(f"  key of the role {role}, told this once: {key}")
+        print(f"  key of the role {role}, told this once: {key}", flush=True)
 
 
 @app.command()

@@ -45,11 +45,13 @@ def open_demo(store: Store, today: datetime.date, say: Callable[[str], None], ho
     assortment = importing.assortment_of(panel, complete_journey.load_shelf(panel), panel.days)
     start = sunday_before(today)
     until = (today - start).days
-    number, _ = open_shop(store, Opening(NAME, assortment, start, closed_day=until - 1))
+    number, _ = open_shop(store, Opening(NAME, assortment, start, closed_day=until - 1, ready=False))
     with store.transaction() as work:
-        for role, key in KEYS.items():
-            work.add_key(keys.digest(key), number, role.value, f"demo {role.value}")
         shop = Shop(work.tenant(number), assortment)
     names = [f"household-{name}" for name in panel.households["household_id"].to_list()]
     importing.fill(store, shop, panel, until, names[: households or len(names)], MEMBERS, say)
+    with store.transaction() as work:
+        work.make_ready(number)
+        for role, key in KEYS.items():
+            work.add_key(keys.digest(key), number, role.value, f"demo {role.value}")
     return number

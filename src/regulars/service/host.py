@@ -9,7 +9,7 @@ import os
 import socket
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -58,13 +58,18 @@ def run(
     store = open_store(store_url)
     try:
         with store.transaction() as work:
-            there = {name for _, name in work.tenants()}
+            unready = work.unready()
+            there = {name for _, name in work.tenants()} - unready.keys()
         if with_demo and demo.NAME not in there:
             demo.open_demo(store, datetime.datetime.now(datetime.UTC).date(), say)
         elif not there and not with_demo:
             raise SettingError(
                 f"the store {store_url} has no retailer yet. Start with --demo, or set one up first"
+                if not unready
+                else f"{_broken_off(unready)}, and the store {store_url} has no other retailer"
             )
+        for name in sorted(unready.keys() - ({demo.NAME} if with_demo else set())):
+            say(_broken_off([name]))
         say("Getting ready; the first start on a machine compiles for half a minute")
         with store.transaction() as work:
             names = [name for _, name in work.tenants()]
@@ -96,6 +101,13 @@ def run(
         finally:
             desk.close()
             engine.close()
+
+
+def _broken_off(names: Iterable[str]) -> str:
+    return (
+        f"not served, for its filling is not finished: {', '.join(names)}. If it was broken off, give the same "
+        "`regulars import` or `regulars serve --demo` again: it begins anew"
+    )
 
 
 def _config(app: Callable[[], Service], host: str, port: int, workers: int = 1) -> uvicorn.Config:

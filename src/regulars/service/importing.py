@@ -48,6 +48,7 @@ CHUNK = 500
 AHEAD = 60
 _NOON = 12 * 3600
 Say = Callable[[str], None]
+Show = Callable[[dict[str, Any]], None]
 
 
 @dataclass(frozen=True)
@@ -250,6 +251,7 @@ def _write(
             )
         )
     with store.transaction() as work:
+        work.tenant(shop.number, change=True)  # or somebody began anew meanwhile
         work.add_customers(shop.number, customers)
         work.add_aliases(shop.number, aliases)
         work.add_entries(shop.number, entries)
@@ -260,15 +262,15 @@ def _write(
 
 
 def bring(
-    url: str, name: str, panel: Panel, granted: Granted, zone: str, policy: str, say: Say
-) -> dict[str, Any]:
+    url: str, name: str, panel: Panel, granted: Granted, zone: str, policy: str, say: Say, show: Show
+) -> None:
     """Purchases into the store at ``url``: a retailer that is new is set up from them, else they are added.
 
-    Returns
-    -------
-    dict
-        ``customers``, ``baskets``, ``rejects`` by kind; for a new retailer ``keys`` by role; else ``again``, ``withheld``
-        and ``unknown`` of what was added
+    Parameters
+    ----------
+    show : told at the end: ``customers``, ``baskets``, ``rejects`` by kind; for a new retailer ``keys`` by role; else
+        ``again``, ``withheld`` and ``unknown`` of what was added. A new one is ready once its keys were shown; what was
+        broken off before begins anew
     """
     if url.startswith("sqlite:///"):
         Path(url.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
@@ -280,29 +282,34 @@ def bring(
     }
     store = open_store(url)
     with store.transaction() as work:
-        there = {known: number for number, known in work.tenants()}
+        unready = work.unready()
+        there = {known: number for number, known in work.tenants() if known not in unready}
     if name not in there:
-        assortment = assortment_of(panel, shelf_from(panel), panel.days + AHEAD)
-        until = panel.days
-        number, made = open_shop(
-            store, Opening(name, assortment, panel.start, zone, policy, closed_day=until - 1)
-        )
-        with store.transaction() as work:
-            shop = Shop(work.tenant(number), assortment)
-        fill(
-            store,
-            shop,
-            panel,
-            until,
-            panel.households["household_id"].cast(pl.String).to_list(),
-            granted,
-            say,
-        )
-        store.close()
-        return told | {"keys": {role.value: key for role, key in made.items()}}
+        try:
+            number, keys = _open(store, name, panel, granted, zone, policy, say)
+            show(told | {"keys": keys})
+            with store.transaction() as work:
+                work.make_ready(number)
+        finally:
+            store.close()
+        return
     engine = Engine(store)
     try:
         taken = add(engine, engine.shops[there[name]], panel, say)
     finally:
         engine.close()
-    return told | {"again": taken.again, "withheld": taken.withheld, "unknown": sum(taken.unknown.values())}
+    show(told | {"again": taken.again, "withheld": taken.withheld, "unknown": taken.unknown.total()})
+
+
+def _open(
+    store: Store, name: str, panel: Panel, granted: Granted, zone: str, policy: str, say: Say
+) -> tuple[int, dict[str, str]]:
+    """Set a retailer up and fill it; returns its number and a key by role. It is not ready yet."""
+    assortment = assortment_of(panel, shelf_from(panel), panel.days + AHEAD)
+    opening = Opening(name, assortment, panel.start, zone, policy, closed_day=panel.days - 1, ready=False)
+    number, made = open_shop(store, opening)
+    with store.transaction() as work:
+        shop = Shop(work.tenant(number), assortment)
+    names = panel.households["household_id"].cast(pl.String).to_list()
+    fill(store, shop, panel, panel.days, names, granted, say)
+    return number, {role.value: key for role, key in made.items()}

@@ -33,6 +33,7 @@ class Opening:
     rules : of the house; None leaves pace to the policy and keeps the night quiet
     seed : names the luck, together with ``world`` as in a run
     closed_day : the last day that counts as learned from already
+    ready : False when it is filled first, and is served once that is finished
     """
 
     name: str
@@ -45,10 +46,13 @@ class Opening:
     seed: int = 1
     world: int = 0
     closed_day: int = -2
+    ready: bool = True
 
 
 def open_shop(store: Store, opening: Opening) -> tuple[int, dict[Role, str]]:
     """Set a retailer up; returns its number and a key of each role, which are told this once.
+
+    One of that name whose filling was broken off is taken out.
 
     Raises
     ------
@@ -69,8 +73,13 @@ def open_shop(store: Store, opening: Opening) -> tuple[int, dict[Role, str]]:
         "rules": None if opening.rules is None else dataclasses.asdict(opening.rules),
         "seed": opening.seed,
         "world": opening.world,
+        "ready": opening.ready,
     }
     with store.transaction() as work:
+        broken_off = work.unready().get(opening.name)
+        if broken_off is not None:
+            # It gives its name up first and goes last: no number is given out again, for who fills it may still be at it.
+            work.change_tenant(broken_off, name=f"{opening.name} {secrets.token_hex(8)}")
         if opening.name in {name for _, name in work.tenants()}:
             raise SettingError(
                 f"there is a retailer {opening.name!r} in this store already. Give another name"
@@ -79,4 +88,6 @@ def open_shop(store: Store, opening: Opening) -> tuple[int, dict[Role, str]]:
             opening.name, settings, dump(opening.assortment), secrets.token_bytes(32), opening.closed_day
         )
         made = {role: keys.new(work, number, role, role.value) for role in Role}
+        if broken_off is not None:
+            work.remove_tenant(broken_off)
     return number, made

@@ -92,3 +92,17 @@ OF_CUSTOMER = (
     "merge",
     "claim",
 )
+
+#: Every table with a column ``retailer``, from which a retailer disappears.
+OF_RETAILER = (
+    "tenant",
+    "spent",
+    "api_key",
+    "seen",
+    "inbox",
+    "common",
+    "delta",
+    "on_hand",
+    "erased",
+    *OF_CUSTOMER,
+)

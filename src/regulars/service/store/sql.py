@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager
 from typing import Any, NamedTuple
 
 from regulars.errors import RegularsError
-from regulars.service.store.schema import MIGRATIONS, OF_CUSTOMER
+from regulars.service.store.schema import MIGRATIONS, OF_CUSTOMER, OF_RETAILER
 
 
 class StoreFailed(RegularsError):
@@ -109,6 +109,21 @@ class Transaction(ABC):
     def tenants(self) -> list[tuple[int, str]]:
         """Numbers and names of all retailers."""
         return [(row[0], row[1]) for row in self.ask("SELECT retailer, name FROM tenant ORDER BY retailer")]
+
+    def unready(self) -> dict[str, int]:
+        """Numbers by name of the retailers whose filling was begun and not finished."""
+        found = self.ask("SELECT name, retailer, settings FROM tenant ORDER BY retailer")
+        return {name: number for name, number, told in found if not json.loads(told).get("ready", True)}
+
+    def make_ready(self, retailer: int) -> None:
+        """A retailer's filling is finished."""
+        settings = self.tenant(retailer, change=True).settings
+        self.change_tenant(retailer, settings=json.dumps(settings | {"ready": True}))
+
+    def remove_tenant(self, retailer: int) -> None:
+        """Take a retailer out of every table."""
+        for table in OF_RETAILER:
+            self.tell(f"DELETE FROM {table} WHERE retailer = ?", (retailer,))  # noqa: S608
 
     def add_tenant(
         self, name: str, settings: dict[str, Any], catalog: bytes, secret: bytes, closed: int

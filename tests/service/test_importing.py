@@ -1,0 +1,149 @@
+"""Past purchases in bulk: begun anew after a break, each basket once, with what was told about them."""
+
+import pytest
+
+from regulars import cli
+from regulars.errors import RegularsError, SettingError
+from regulars.service import demo, host, importing
+from regulars.service.keys import Role
+from regulars.service.opening import Opening, open_shop
+from regulars.service.store import open_store
+from regulars.service.store.schema import OF_RETAILER
+from regulars.sources import tables
+
+from .conftest import START, corner_shop
+
+HEADER = "date,card,sku,net,quantity,basket"
+USUAL = importing.granted_by(["purchases", "stated", "contact.email"])
+
+
+def sales(path, rows, header=HEADER):
+    """A file of purchases; two cards and a week at least, so that it can be read."""
+    path.write_text("\n".join([header, *rows]) + "\n", "utf-8")
+    return tables.read(path)
+
+
+def week(*more):
+    """Baskets of two cards on the first and the twentieth of March, and more."""
+    return [
+        f"2026-03-{day:02d},{card},{sku},2.50,1,{card}-{day}"
+        for day in (1, 20)
+        for card in ("anna", "bob")
+        for sku in ("milk", "bread")
+    ] + list(more)
+
+
+def bring(url, panel, granted=USUAL, zone="UTC", policy="considerate", name="mine"):
+    """What came of an import."""
+    shown = []
+    importing.bring(url, name, panel, granted, zone, policy, lambda text: None, shown.append)
+    (told,) = shown
+    return told
+
+
+@pytest.fixture
+def file(tmp_path):
+    """An empty store in a file."""
+    return f"sqlite:///{tmp_path}/store.db"
+
+
+def rows_of(url):
+    """How many rows each retailer has, by table."""
+    store = open_store(url)
+    with store.transaction() as work:
+        names = [name for (name,) in work.ask("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        tables_of = [
+            n for n in names if work.ask("SELECT 1 FROM pragma_table_info(?) WHERE name = 'retailer'", (n,))
+        ]
+        found = {
+            name: dict(work.ask(f"SELECT retailer, COUNT(*) FROM {name} GROUP BY retailer"))
+            for name in tables_of
+        }  # fmt: skip
+    store.close()
+    return found
+
+
+# ---- broken off ------------------------------------------------------------------------------------------------------
+
+
+def stop(*_, **__):
+    raise KeyboardInterrupt
+
+
+def test_an_import_that_was_stopped_begins_anew(file, tmp_path, monkeypatch):
+    panel = sales(tmp_path / "a.csv", week())
+    store = open_store(file)
+    open_shop(store, Opening("rival", corner_shop(), START))
+    store.close()
+    before = rows_of(file)
+    # While it is filled, and when all but its keys was there.
+    for broken in ("_write", "keys"):
+        with monkeypatch.context() as here, pytest.raises(KeyboardInterrupt):
+            if broken == "_write":
+                here.setattr(importing, "_write", stop)
+                bring(file, panel)
+            else:
+                importing.bring(file, "mine", panel, USUAL, "UTC", "considerate", lambda text: None, stop)
+    told = bring(file, panel)
+    assert set(told["keys"]) == {role.value for role in Role}
+    found = rows_of(file)
+    assert {name: counts.get(0, 0) for name, counts in found.items()} == {
+        name: counts.get(0, 0) for name, counts in before.items()
+    }
+    # Nothing of the two that were broken off, and no number twice.
+    assert {number for counts in found.values() for number in counts} == {0, 3}
+    assert found["customer"] == {3: 2} and found["event"] == {3: 4}
+    assert bring(file, panel)["again"] == 4
+
+
+def test_a_retailer_is_taken_out_of_every_table(file):
+    open_store(file).close()
+    assert set(rows_of(file)) == set(OF_RETAILER)
+
+
+def test_who_was_taken_out_while_it_was_filled_writes_nothing(file, tmp_path, monkeypatch):
+    panel = sales(tmp_path / "a.csv", week())
+    write = importing._write
+
+    def late(*words):
+        monkeypatch.setattr(importing, "_write", write)
+        bring(file, panel)
+        write(*words)
+
+    monkeypatch.setattr(importing, "_write", late)
+    with pytest.raises(RegularsError, match="there is no retailer 0"):
+        bring(file, panel)
+    assert rows_of(file)["customer"] == {1: 2}
+
+
+def test_a_demo_that_was_stopped_begins_anew_and_is_not_served_before(file, tmp_path, monkeypatch):
+    panel = sales(tmp_path / "a.csv", week())
+    monkeypatch.setattr(demo.complete_journey, "load", lambda: panel)
+    monkeypatch.setattr(demo.complete_journey, "load_shelf", importing.shelf_from)
+    monkeypatch.setattr(host.uvicorn.Server, "run", lambda server: None)
+    said = []
+    with monkeypatch.context() as here, pytest.raises(KeyboardInterrupt):
+        here.setattr(importing, "_write", stop)
+        host.run(file, "127.0.0.1", 0, 1, True, said.append)
+    assert rows_of(file)["customer"] == {}
+    with pytest.raises(SettingError, match=r"filling is not finished: demo.*no other retailer"):
+        host.run(file, "127.0.0.1", 0, 1, False, said.append)
+    host.run(file, "127.0.0.1", 0, 1, True, said.append)
+    assert rows_of(file)["customer"] == {1: 2} and set(rows_of(file)["api_key"]) == {1}
+    host.run(file, "127.0.0.1", 0, 1, True, said.append)
+    assert rows_of(file)["customer"] == {1: 2}
+    assert not any("not finished" in each for each in said)
+
+
+def test_one_that_is_not_ready_is_told_beside_others(file, tmp_path, monkeypatch):
+    panel = sales(tmp_path / "a.csv", week())
+    bring(file, panel, name="other")
+    with monkeypatch.context() as here, pytest.raises(KeyboardInterrupt):
+        here.setattr(importing, "_write", stop)
+        bring(file, panel)
+    monkeypatch.setattr(host.uvicorn.Server, "run", lambda server: None)
+    said = []
+    host.run(file, "127.0.0.1", 0, 1, False, said.append)
+    assert "not finished: mine" in said[0]
+    with cli._live(file, "") as (_, shop):
+        assert shop.name == "other"
