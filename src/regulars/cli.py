@@ -749,7 +749,10 @@ def decide(
     """Decide about everybody at once: the letters of a day."""
     with _serving():
         from regulars.service import letters
-    with _live(store, retailer) as (engine, shop):
+    stopped = (
+        f"Stopped: what is in {out} was decided and counts; the same command with another --out goes on."
+    )
+    with _stopping(stopped), _live(store, retailer) as (engine, shop):
         told = letters.write(engine, shop, channel, day, hour, out)
     print(
         jsonlib.dumps(told)

@@ -1,10 +1,12 @@
 """Hostile input: refused whole, in words that name the field and the mend, without an error of ours and without a trace."""
 
+import _thread
 import csv
 import gzip
 import json
 import logging
 import math
+import time
 import tracemalloc
 
 import pytest
@@ -625,6 +627,46 @@ def test_letters_for_today_and_tomorrow_are_written(desk, tmp_path, day, date):
     out = tmp_path / "letters.csv"
     told = letters.write(desk.live.engine, desk.live.shop, "email", day, 12, out)
     assert told["at_ms"] == at(date, 12) and out.exists()
+
+
+def regulars_of(desk, names):
+    """Customers who may be written to and come often."""
+    for name in names:
+        desk.send({"type": "identify", "userId": name, "traits": {"email": f"{name}@example.com"}})
+        desk.allow(name, contact=True, purchases=True, **{"contact.email": True})
+        for day in (1, 4, 7, 9):
+            desk.send(order(name, timestamp=at(day)))
+
+
+def test_letters_that_were_decided_are_not_written_over(desk, tmp_path):
+    regulars_of(desk, ["anna", "bob"])
+    out = tmp_path / "letters.csv"
+    letters.write(desk.live.engine, desk.live.shop, "email", "today", 12, out)
+    before, tables = out.read_bytes(), desk.tables()
+    with pytest.raises(SettingError, match=r"letters\.csv is there already.*Give another --out"):
+        letters.write(desk.live.engine, desk.live.shop, "email", "today", 12, out)
+    assert out.read_bytes() == before and desk.tables() == tables
+
+
+def test_whoever_stops_letters_finds_all_that_was_decided(desk, tmp_path, monkeypatch):
+    regulars_of(desk, [f"her-{k}" for k in range(9)])
+    monkeypatch.setattr(letters, "CHUNK", 3)
+    engine, decide, chunks = desk.live.engine, desk.live.engine.decide, []
+
+    def stopped(shop, asks):
+        chunks.append(len(asks))
+        if len(chunks) == 2:
+            _thread.interrupt_main()
+            time.sleep(0.3)
+        return decide(shop, asks)
+
+    monkeypatch.setattr(engine, "decide", stopped)
+    out = tmp_path / "letters.csv"
+    with pytest.raises(KeyboardInterrupt):
+        letters.write(engine, desk.live.shop, "email", "today", 12, out)
+    rows = list(csv.reader(out.open(encoding="utf-8", newline="")))[1:]
+    kept = {row["id"] for row in desk.tables()["decision"] if row["waits"]}
+    assert chunks == [3, 3] and {row[0] for row in rows} == kept and len(kept) >= 4
 
 
 def test_no_name_of_a_customer_becomes_a_formula_in_the_letters(desk, tmp_path):

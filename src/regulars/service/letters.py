@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import csv
 import datetime
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from regulars.errors import SettingError
 from regulars.retail.decision import Reason
@@ -27,7 +28,7 @@ def write(engine: Engine, shop: Shop, channel: str, day: str, hour: int, out: Pa
     Raises
     ------
     SettingError
-        when there is no such channel, or the day is neither today nor tomorrow.
+        when there is no such channel, the day is neither today nor tomorrow, or ``out`` is there already.
     """
     if channel.upper() not in Channel.__members__:
         raise SettingError(
@@ -36,7 +37,7 @@ def write(engine: Engine, shop: Shop, channel: str, day: str, hour: int, out: Pa
     at_ms = _moment(shop, day, hour, engine.now())
     everybody = engine.call(shop, lambda work: work.everybody(shop.number)).result()
     count = 0
-    with out.open("w", newline="", encoding="utf-8") as file:
+    with _new(out) as file, ThreadPoolExecutor(1) as pool:
         table = csv.writer(file)
         table.writerow(COLUMNS)
         for first in range(0, len(everybody), CHUNK):
@@ -44,22 +45,8 @@ def write(engine: Engine, shop: Shop, channel: str, day: str, hour: int, out: Pa
                 Ask(customer, Channel[channel.upper()], at_ms)
                 for customer in everybody[first : first + CHUNK]
             ]
-            answers = engine.decide(shop, asks).result()
-            told = [(ask.customer, answer) for ask, answer in zip(asks, answers, strict=True)]
-            said = [(customer, answer) for customer, answer in told if answer.stored.action != Action.SILENCE]
-            spoken_to = [customer for customer, _ in said]
-            names = engine.call(shop, partial(shop.known_as, customers=spoken_to)).result()
-            for customer, answer in said:
-                stored = answer.stored
-                known = names.get(customer, {})
-                category = shop.assortment.catalog.names[stored.category] if stored.category >= 0 else ""
-                row = (
-                    answer.id, known.get(USER, ""), known.get(EMAIL if channel == "email" else PHONE, ""),
-                    Action(stored.action).name.lower(), category, round(stored.saving, 4),
-                    shop.calendar.date(stored.last_day).isoformat(), stored.to_her, Reason(stored.reason).name.lower(),
-                )  # fmt: skip
-                table.writerow([_cell(value) for value in row])
-                count += 1
+            # Whoever stops it stops waiting: what is being decided counts, so it is written first.
+            count += pool.submit(_decide, engine, shop, asks, table, file).result()
     return {
         "messages": count,
         "customers": len(everybody),
@@ -67,6 +54,37 @@ def write(engine: Engine, shop: Shop, channel: str, day: str, hour: int, out: Pa
         "at_ms": at_ms,
         "out": str(out),
     }
+
+
+def _new(out: Path) -> TextIO:
+    try:
+        return out.open("x", newline="", encoding="utf-8")
+    except FileExistsError as error:
+        raise SettingError(
+            f"--out {out} is there already: what is in it was decided and counts. Give another --out"
+        ) from error
+
+
+def _decide(engine: Engine, shop: Shop, asks: list[Ask], table: Any, file: TextIO) -> int:
+    """Decide about these and write down what is said; returns how many messages."""
+    answers = engine.decide(shop, asks).result()
+    told = [(ask.customer, answer) for ask, answer in zip(asks, answers, strict=True)]
+    said = [(customer, answer) for customer, answer in told if answer.stored.action != Action.SILENCE]
+    spoken_to = [customer for customer, _ in said]
+    names = engine.call(shop, partial(shop.known_as, customers=spoken_to)).result()
+    for customer, answer in said:
+        stored = answer.stored
+        known = names.get(customer, {})
+        address = known.get(EMAIL if asks[0].channel == Channel.EMAIL else PHONE, "")
+        category = shop.assortment.catalog.names[stored.category] if stored.category >= 0 else ""
+        row = (
+            answer.id, known.get(USER, ""), address, Action(stored.action).name.lower(), category,
+            round(stored.saving, 4), shop.calendar.date(stored.last_day).isoformat(), stored.to_her,
+            Reason(stored.reason).name.lower(),
+        )  # fmt: skip
+        table.writerow([_cell(value) for value in row])
+    file.flush()
+    return len(said)
 
 
 def _cell(value: object) -> object:
