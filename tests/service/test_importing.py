@@ -1,11 +1,14 @@
 """Past purchases in bulk: begun anew after a break, each basket once, with what was told about them."""
 
+import msgspec
 import pytest
 
 from regulars import cli
 from regulars.errors import RegularsError, SettingError
 from regulars.service import demo, host, importing
+from regulars.service.events import Did, Event
 from regulars.service.keys import Role
+from regulars.service.naming import USER, Name, digest
 from regulars.service.opening import Opening, open_shop
 from regulars.service.store import open_store
 from regulars.service.store.schema import OF_RETAILER
@@ -147,3 +150,51 @@ def test_one_that_is_not_ready_is_told_beside_others(file, tmp_path, monkeypatch
     assert "not finished: mine" in said[0]
     with cli._live(file, "") as (_, shop):
         assert shop.name == "other"
+
+
+# ---- each basket once ------------------------------------------------------------------------------------------------
+
+
+def bought(url, user="anna", name="mine"):
+    """Her purchases as (day, units, order), in the order of days."""
+    with cli._live(url, name) as (engine, shop):
+
+        def read(work):
+            (who,) = work.aliases(shop.number, [digest(shop.secret, Name(USER, user))]).values()
+            seats = shop.seat(work, [who])
+            return [msgspec.msgpack.decode(body, type=Event) for _, body in shop.events_of(work, seats, who)]
+
+        told = [event for event in engine.call(shop, read).result(60) if event.did == Did.PURCHASED]
+        days = [str(shop.calendar.date(shop.calendar.day(event.at_ms))) for event in told]
+    return sorted(
+        (day, sum(line.units for line in e.lines), e.order) for day, e in zip(days, told, strict=True)
+    )
+
+
+def test_a_basket_is_known_by_its_own_id(file, tmp_path):
+    second = "2026-03-20,anna,milk,2.50,7,second"
+    # The first file lacks the first basket of a day, the other file the second.
+    bring(file, sales(tmp_path / "a.csv", [*week()[:4], week()[6], second]))
+    told = bring(file, sales(tmp_path / "b.csv", week()))
+    assert told["again"] == 3
+    assert bought(file) == [
+        ("2026-03-01", 2, "anna-1"), ("2026-03-20", 2, "anna-20"), ("2026-03-20", 7, "second"),
+    ]  # fmt: skip
+
+
+def test_a_basket_without_an_id_is_known_by_what_is_in_it(file, tmp_path):
+    header = "date,card,store,sku,net,quantity"
+    plain = [
+        f"2026-03-{day:02d},{card},{store},milk,2.50,{units}"
+        for day in (1, 20)
+        for card in ("anna", "bob")
+        for store, units in (("x", 1), ("y", 3), ("z", 3))
+    ]
+    some = [line for line in plain if not line.startswith(("2026-03-01,anna,x", "2026-03-01,anna,z"))]
+    bring(file, sales(tmp_path / "a.csv", some, header))
+    told = bring(file, sales(tmp_path / "b.csv", plain, header))
+    assert told["again"] == len(some)
+    assert [(day, units) for day, units, _ in bought(file)] == [
+        (day, units) for day in ("2026-03-01", "2026-03-20") for units in (1, 3, 3)
+    ]
+    assert bring(file, sales(tmp_path / "c.csv", plain[::-1], header))["again"] == len(plain)

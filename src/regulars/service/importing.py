@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable, Sequence
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
@@ -115,15 +118,15 @@ def add(engine: Engine, shop: Shop, panel: Panel, say: Say) -> intake.Taken:
     who = panel.households["household_id"].cast(pl.String).to_list()
     events = []
     start = int(datetime.datetime.combine(panel.start, datetime.time(), datetime.UTC).timestamp() * 1000)
-    for household, day, basket, products, units, cents in _baskets(panel.lines):
+    for basket in _baskets(panel, panel.lines, who):
         lines = [
             Line(sku[p] if sku[p] in shop.product_of else "", category[p].lower(), u, max(c, 0))
-            for p, u, c in zip(products, units, cents, strict=True)
+            for p, u, c in zip(basket.products, basket.units, basket.cents, strict=True)
         ]
         events.append(
             Event(
-                Did.PURCHASED, start + (day * 86_400 + _NOON) * 1000, name="Order Completed", user=who[household],
-                message=_message(panel, who[household], day, basket), order=f"{day}-{basket}", lines=lines,
+                Did.PURCHASED, start + (basket.day * 86_400 + _NOON) * 1000, name="Order Completed",
+                user=who[basket.household], message=basket.message, order=basket.order, lines=lines,
             )
         )  # fmt: skip
     for first in range(0, len(events), CHUNK):
@@ -137,20 +140,46 @@ def add(engine: Engine, shop: Shop, panel: Panel, say: Say) -> intake.Taken:
     return taken
 
 
-def _message(panel: Panel, user: str, day: int, basket: int) -> str:
-    """Under which a basket counts once, in whichever file it comes."""
-    return f"{user} {panel.start + datetime.timedelta(days=day)} {basket}"
+class _Basket(NamedTuple):
+    household: int
+    day: int
+    message: str  #: under which it counts once, in whichever file it comes
+    order: str
+    products: list[int]
+    units: list[int]
+    cents: list[int]
 
 
-def _baskets(lines: pl.DataFrame) -> list[tuple[int, int, int, list[int], list[int], list[int]]]:
-    """(household, day, which basket of that day, products, units, cents)."""
-    return (
-        lines.with_columns(basket=pl.col("basket").rank("dense").over("household", "day").cast(pl.Int64))
-        .group_by("household", "day", "basket", maintain_order=True)
-        .agg("product", "units", "net_cents")
+def _baskets(panel: Panel, lines: pl.DataFrame, names: Sequence[str]) -> Iterator[_Basket]:
+    """Baskets by day, each known by the name that its file gives it, else by what is in it.
+
+    Parameters
+    ----------
+    lines : of the panel
+    names : the user id of each household
+    """
+    own = {} if panel.baskets is None else dict(panel.baskets.drop_nulls().iter_rows())
+    store, sku = panel.stores["store_id"].to_list(), panel.products["product_id"].to_list()
+    dates = [panel.start + datetime.timedelta(days=day) for day in range(panel.days)]
+    found = (
+        lines.group_by("day", "household", "basket", maintain_order=True)
+        .agg(pl.col("store").first(), "product", "units", "net_cents")
         .sort("day", "household", "basket")
-        .rows()
     )
+    equal: Counter[str] = Counter()
+    for day, household, basket, place, products, units, cents in found.iter_rows():
+        if basket in own:
+            order = own[basket]
+            named = [names[household], str(dates[day]), str(store[place]), order]
+        else:
+            bought = sorted((str(sku[p]), u, c) for p, u, c in zip(products, units, cents, strict=True))
+            within = hashlib.blake2b(json.dumps(bought).encode(), digest_size=16).hexdigest()
+            named = [names[household], str(dates[day]), within]
+            of_these = json.dumps(named)
+            equal[of_these] += 1
+            order = f"{dates[day]}-{within}-{equal[of_these]}"
+            named.append(equal[of_these])
+        yield _Basket(household, day, json.dumps(named), order, products, units, cents)
 
 
 def fill(
@@ -232,15 +261,15 @@ def _write(
     events = []
     seen: list[str] = []
     keeps = consent.bits[:, Scope.PURCHASES] != 0
-    for household, day, basket, products, units, cents in _baskets(lines):
-        message = Name(f"message {intake.IMPORT}", _message(panel, names[household], day, basket))
-        seen.append(naming.digest(shop.secret, message))
+    for basket in _baskets(panel, lines, names):
+        household = basket.household
+        seen.append(naming.digest(shop.secret, Name(f"message {intake.IMPORT}", basket.message)))
         if not keeps[household]:
             continue
         event = Event(
-            Did.PURCHASED, start_ms + day * 86_400_000 + _NOON * 1000, name="Order Completed", user=names[household],
-            order=f"{day}-{basket}",
-            lines=[Line(sku[p], "", u, c) for p, u, c in zip(products, units, cents, strict=True)],
+            Did.PURCHASED, start_ms + basket.day * 86_400_000 + _NOON * 1000, name="Order Completed",
+            user=names[household], order=basket.order,
+            lines=[Line(sku[p], "", u, c) for p, u, c in zip(basket.products, basket.units, basket.cents, strict=True)],
         )  # fmt: skip
         events.append(
             (

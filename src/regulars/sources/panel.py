@@ -122,6 +122,7 @@ class Panel:
     redemptions : household, coupon, campaign, day
     rejects : kind, count of rows that were left out
     rejects_file : where each of them is listed; None when nobody asked
+    baskets : basket (i64), basket_id (null where it has none); None when the source told none of its baskets' names
     """
 
     start: datetime.date
@@ -140,6 +141,7 @@ class Panel:
     redemptions: pl.DataFrame
     rejects: pl.DataFrame
     rejects_file: Path | None = None
+    baskets: pl.DataFrame | None = None
 
     def __post_init__(self) -> None:
         for name, schema in SCHEMAS.items():

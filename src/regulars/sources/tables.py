@@ -568,6 +568,7 @@ def _panel(
         redemptions=redemptions,
         rejects=count_rejects(dict(left_out["kind"].value_counts().iter_rows())),
         rejects_file=rejects_file,
+        baskets=numbered.select("basket", "basket_id").unique("basket", maintain_order=True),
     )
 
 
@@ -649,9 +650,10 @@ def _number_lines(
         )
         .sort("household", "day", "store", "basket", "second", maintain_order=True)
         .with_columns(
-            _changes("household", "day", "store", "basket").cum_sum().cast(pl.Int64).alias("basket")
+            _changes("household", "day", "store", "basket").cum_sum().cast(pl.Int64).alias("basket"),
+            pl.col("basket").alias("basket_id"),
         )
-        .cast(SCHEMAS["lines"] | {"campaign": pl.String(), "coupon": pl.String()})
+        .cast(SCHEMAS["lines"] | {name: pl.String() for name in ("campaign", "coupon", "basket_id")})
     )
 
 
