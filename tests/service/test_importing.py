@@ -198,3 +198,10 @@ def test_a_basket_without_an_id_is_known_by_what_is_in_it(file, tmp_path):
         (day, units) for day in ("2026-03-01", "2026-03-20") for units in (1, 3, 3)
     ]
     assert bring(file, sales(tmp_path / "c.csv", plain[::-1], header))["again"] == len(plain)
+
+
+@pytest.mark.parametrize("zone", ["Pacific/Kiritimati", "Pacific/Auckland", "Pacific/Pago_Pago"])
+def test_purchases_fall_on_their_day_in_every_zone(file, tmp_path, zone):
+    bring(file, sales(tmp_path / "a.csv", week()), zone=zone)
+    bring(file, sales(tmp_path / "b.csv", week("2026-03-21,anna,milk,2.50,1,late")))
+    assert [day for day, _, _ in bought(file)] == ["2026-03-01", "2026-03-20", "2026-03-21"]

@@ -49,7 +49,8 @@ from regulars.terms import Fate, Lines, Scope, empty_lines
 CHUNK = 500
 #: Days beyond the last purchase on which deals of the shelf still stand.
 AHEAD = 60
-_NOON = 12 * 3600
+#: A file tells the day; within it, purchases count as of this hour where the retailer is.
+NOON = 12
 Say = Callable[[str], None]
 Show = Callable[[dict[str, Any]], None]
 
@@ -117,7 +118,9 @@ def add(engine: Engine, shop: Shop, panel: Panel, say: Say) -> intake.Taken:
     category = panel.products.join(panel.categories, on="category", maintain_order="left")["name"].to_list()
     who = panel.households["household_id"].cast(pl.String).to_list()
     events = []
-    start = int(datetime.datetime.combine(panel.start, datetime.time(), datetime.UTC).timestamp() * 1000)
+    noon = [
+        shop.calendar.moment(panel.start + datetime.timedelta(days=day), NOON) for day in range(panel.days)
+    ]
     for basket in _baskets(panel, panel.lines, who):
         lines = [
             Line(sku[p] if sku[p] in shop.product_of else "", category[p].lower(), u, max(c, 0))
@@ -125,7 +128,7 @@ def add(engine: Engine, shop: Shop, panel: Panel, say: Say) -> intake.Taken:
         ]
         events.append(
             Event(
-                Did.PURCHASED, start + (basket.day * 86_400 + _NOON) * 1000, name="Order Completed",
+                Did.PURCHASED, noon[basket.day], name="Order Completed",
                 user=who[basket.household], message=basket.message, order=basket.order, lines=lines,
             )
         )  # fmt: skip
@@ -240,9 +243,7 @@ def _write(
 ) -> None:  # fmt: skip
     count = len(record.customer)
     sku = shop.assortment.sku
-    start_ms = int(
-        datetime.datetime.combine(shop.calendar.start, datetime.time(), datetime.UTC).timestamp() * 1000
-    )
+    noon = [shop.calendar.moment(shop.calendar.date(day), NOON) for day in range(until)]
     made = [new_key() for _ in range(count)]
     seals = [Seal(key) for key in made]
     contact, known = codec.packed(record, codec.CONTACT), codec.packed(record, codec.KNOWN)
@@ -267,7 +268,7 @@ def _write(
         if not keeps[household]:
             continue
         event = Event(
-            Did.PURCHASED, start_ms + basket.day * 86_400_000 + _NOON * 1000, name="Order Completed",
+            Did.PURCHASED, noon[basket.day], name="Order Completed",
             user=names[household], order=basket.order,
             lines=[Line(sku[p], "", u, c) for p, u, c in zip(basket.products, basket.units, basket.cents, strict=True)],
         )  # fmt: skip
