@@ -691,11 +691,14 @@ def import_(
     granted: Annotated[
         list[str] | None,
         typer.Option(
-            "--granted", help="What these customers allowed, you vouch: purchases, contact.email ..."
+            "--granted",
+            help="What customers who are new here allowed, you vouch: purchases, contact.email ...",
         ),
     ] = None,
-    zone: Annotated[str, typer.Option(help="The retailer's time zone, such as Europe/Berlin.")] = "UTC",
-    policy: Annotated[str, typer.Option(help="What a new retailer follows.")] = "considerate",
+    zone: Annotated[
+        str | None, typer.Option(help="A new retailer's time zone, such as Europe/Berlin; else UTC.")
+    ] = None,
+    policy: Annotated[str | None, typer.Option(help="What a new retailer follows; else considerate.")] = None,
     columns: Columns = None,
     products: Products = None,
     date_format: DateFormat = None,
@@ -723,6 +726,14 @@ def import_(
         )  # fmt: skip
 
 
+#: What became of baskets that were added.
+_BECAME = {
+    "again": "baskets were here before and count once",
+    "withheld": "baskets are not kept under their customers, who do not allow it",
+    "unknown": "lines of products and categories that the retailer does not have",
+}
+
+
 def _show_imported(told: dict[str, Any], as_json: bool) -> None:
     if as_json:
         print(jsonlib.dumps(told), flush=True)
@@ -730,6 +741,9 @@ def _show_imported(told: dict[str, Any], as_json: bool) -> None:
     print(f"{told['baskets']:,} baskets of {told['customers']:,} customers in retailer {told['retailer']!r}")
     for kind, count in told["rejects"].items():
         print(f"  left out: {count:,} {kind}")
+    for became, words in _BECAME.items():
+        if told.get(became):
+            print(f"  {told[became]:,} {words}")
     for role, key in told.get("keys", {}).items():
         print(f"  key of the role {role}, told this once: {key}", flush=True)
 

@@ -1,11 +1,13 @@
 """Past purchases in bulk: begun anew after a break, each basket once, with what was told about them."""
 
+import json
+
 import msgspec
 import pytest
 
 from regulars import cli
 from regulars.errors import RegularsError, SettingError
-from regulars.service import demo, host, importing
+from regulars.service import demo, host, importing, intake
 from regulars.service.events import Did, Event
 from regulars.service.keys import Role
 from regulars.service.naming import USER, Name, digest
@@ -13,6 +15,7 @@ from regulars.service.opening import Opening, open_shop
 from regulars.service.store import open_store
 from regulars.service.store.schema import OF_RETAILER
 from regulars.sources import tables
+from regulars.terms import Channel, Scope
 
 from .conftest import START, corner_shop
 
@@ -36,7 +39,7 @@ def week(*more):
     ] + list(more)
 
 
-def bring(url, panel, granted=USUAL, zone="UTC", policy="considerate", name="mine"):
+def bring(url, panel, granted=USUAL, zone=None, policy=None, name="mine"):
     """What came of an import."""
     shown = []
     importing.bring(url, name, panel, granted, zone, policy, lambda text: None, shown.append)
@@ -205,3 +208,73 @@ def test_purchases_fall_on_their_day_in_every_zone(file, tmp_path, zone):
     bring(file, sales(tmp_path / "a.csv", week()), zone=zone)
     bring(file, sales(tmp_path / "b.csv", week("2026-03-21,anna,milk,2.50,1,late")))
     assert [day for day, _, _ in bought(file)] == ["2026-03-01", "2026-03-20", "2026-03-21"]
+
+
+# ---- into a retailer that is there -----------------------------------------------------------------------------------
+
+
+def allowed(url, user):
+    """Bits of her scopes, and of her channels; None of nobody."""
+    with cli._live(url, "mine") as (engine, shop):
+
+        def read(work):
+            found = work.aliases(shop.number, [digest(shop.secret, Name(USER, user))])
+            if not found:
+                return None
+            seats = shop.seat(work, found.values())
+            return seats.consent.bits[0].tolist(), int(seats.record.optin[0])
+
+        return engine.call(shop, read).result(60)
+
+
+def erase(url, user):
+    with cli._live(url, "mine") as (engine, shop):
+
+        def gone(work):
+            found = work.aliases(shop.number, [digest(shop.secret, Name(USER, user))])
+            intake.erase(work, shop, list(found.values()), 0)
+
+        engine.call(shop, gone).result(60)
+
+
+def test_what_was_granted_counts_for_who_is_new(file, tmp_path):
+    bring(file, sales(tmp_path / "a.csv", week()), importing.granted_by(["purchases"]))
+    before = allowed(file, "anna")
+    erase(file, "bob")
+    more = week(
+        "2026-03-21,anna,milk,2.50,1,late", "2026-03-21,carol,milk,2.50,1,c", "2026-03-21,dora,milk,2.50,1,d"
+    )
+    told = bring(file, sales(tmp_path / "b.csv", more))
+    assert (told["again"], told["withheld"], told["unknown"]) == (4, 0, 0)
+    bits, channels = allowed(file, "carol")
+    assert bits[Scope.PURCHASES] and bits[Scope.STATED] and channels == 1 << Channel.EMAIL
+    assert bought(file, "carol") == [("2026-03-21", 1, "c")] and allowed(file, "dora") == (bits, channels)
+    assert allowed(file, "anna") == before and not before[0][Scope.STATED]
+    # What is known of whoever was erased brings nobody back.
+    assert allowed(file, "bob") is None
+
+
+@pytest.mark.parametrize(("option", "word"), [("zone", "Europe/Berlin"), ("policy", "blast")])
+def test_another_zone_or_policy_is_refused(file, tmp_path, option, word):
+    panel = sales(tmp_path / "a.csv", week())
+    bring(file, panel, **{option: "UTC" if option == "zone" else "considerate"})
+    before = rows_of(file)
+    with pytest.raises(
+        SettingError, match=f"--{option} {word}: the retailer 'mine' is there already and has"
+    ):
+        bring(file, panel, **{option: word})
+    assert rows_of(file) == before
+    assert bring(file, panel, zone="UTC", policy="considerate")["again"] == 4
+
+
+def test_what_became_of_baskets_is_printed(file, tmp_path, capsys):
+    sales(tmp_path / "a.csv", week())
+    sales(tmp_path / "b.csv", week("2026-03-21,anna,beer,2.50,1,late", "2026-03-21,eva,milk,2.50,1,e"))
+    cli.import_(tmp_path / "a.csv", "mine", file)
+    first = capsys.readouterr().out
+    assert "told this once" in first and "count once" not in first
+    cli.import_(tmp_path / "b.csv", "mine", file)
+    again = capsys.readouterr().out
+    assert "4 baskets were here before" in again and "2 baskets are not kept" in again
+    cli.import_(tmp_path / "b.csv", "mine", file, json=True)
+    assert json.loads(capsys.readouterr().out)["again"] == 6

@@ -63,10 +63,12 @@ class Granted:
     ----------
     grants : (scope, bits of Purpose)
     channels : bits of Channel on which they opted in
+    words : the same as it was told
     """
 
     grants: tuple[tuple[Scope, int], ...] = ()
     channels: int = 0
+    words: tuple[str, ...] = ()
 
 
 def granted_by(words: Sequence[str]) -> Granted:
@@ -88,7 +90,7 @@ def granted_by(words: Sequence[str]) -> Granted:
         for scope, purposes, channel in found:
             grants.append((scope, purposes))
             channels |= 0 if channel is None else 1 << channel
-    return Granted(tuple(grants), channels)
+    return Granted(tuple(grants), channels, tuple(words))
 
 
 def assortment_of(panel: Panel, goods: Shelf, days: int) -> Assortment:
@@ -111,8 +113,13 @@ def assortment_of(panel: Panel, goods: Shelf, days: int) -> Assortment:
     )
 
 
-def add(engine: Engine, shop: Shop, panel: Panel, say: Say) -> intake.Taken:
-    """More purchases of a retailer that is there already, each basket once, as if its till had sent them."""
+def add(engine: Engine, shop: Shop, panel: Panel, granted: Granted, say: Say) -> intake.Taken:
+    """More purchases of a retailer that is there already, each basket once, as if its till had sent them.
+
+    Parameters
+    ----------
+    granted : what those allowed who are new to the retailer
+    """
     taken = intake.Taken()
     sku = panel.products["product_id"].cast(pl.String).to_list()
     category = panel.products.join(panel.categories, on="category", maintain_order="left")["name"].to_list()
@@ -133,14 +140,33 @@ def add(engine: Engine, shop: Shop, panel: Panel, say: Say) -> intake.Taken:
             )
         )  # fmt: skip
     for first in range(0, len(events), CHUNK):
-        part = [(event, intake.IMPORT) for event in events[first : first + CHUNK]]
+        part = events[first : first + CHUNK]
 
-        def apply(work: Transaction, part: list[tuple[Event, str]] = part) -> None:
-            intake.apply(work, shop, part, engine.now(), taken)
+        def apply(work: Transaction, part: list[Event] = part) -> None:
+            now = engine.now()
+            allowed = _allowed(work, shop, part, granted, now)
+            intake.apply(work, shop, [(event, intake.IMPORT) for event in allowed + part], now, taken)
 
         engine.call(shop, apply).result()
         say(f"{min(first + CHUNK, len(events)):,} of {len(events):,} baskets")
     return taken
+
+
+def _allowed(
+    work: Transaction, shop: Shop, part: Sequence[Event], granted: Granted, now_ms: int
+) -> list[Event]:
+    """What those allowed who become customers by these baskets; whoever was erased does not by one that is known."""
+    if not granted.words:
+        return []
+    message = [naming.digest(shop.secret, Name(f"message {intake.IMPORT}", event.message)) for event in part]
+    user = {event.user: naming.digest(shop.secret, Name(USER, event.user)) for event in part}
+    seen, known = work.seen(shop.number, message), work.aliases(shop.number, list(user.values()))
+    new = {
+        event.user: None for event, mark in zip(part, message, strict=True)
+        if mark not in seen and user[event.user] not in known
+    }  # fmt: skip
+    grants = dict.fromkeys(granted.words, True)
+    return [Event(Did.ALLOWED, now_ms, name="Imported", user=name, grants=grants) for name in new]
 
 
 class _Basket(NamedTuple):
@@ -292,15 +318,28 @@ def _write(
 
 
 def bring(
-    url: str, name: str, panel: Panel, granted: Granted, zone: str, policy: str, say: Say, show: Show
+    url: str,
+    name: str,
+    panel: Panel,
+    granted: Granted,
+    zone: str | None,
+    policy: str | None,
+    say: Say,
+    show: Show,
 ) -> None:
     """Purchases into the store at ``url``: a retailer that is new is set up from them, else they are added.
 
     Parameters
     ----------
+    zone, policy : of a new retailer, None for the usual; one that is there keeps its own
     show : told at the end: ``customers``, ``baskets``, ``rejects`` by kind; for a new retailer ``keys`` by role; else
         ``again``, ``withheld`` and ``unknown`` of what was added. A new one is ready once its keys were shown; what was
         broken off before begins anew
+
+    Raises
+    ------
+    SettingError
+        when a retailer that is there has another zone or policy.
     """
     if url.startswith("sqlite:///"):
         Path(url.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
@@ -314,18 +353,26 @@ def bring(
     with store.transaction() as work:
         unready = work.unready()
         there = {known: number for number, known in work.tenants() if known not in unready}
-    if name not in there:
+        stands = work.tenant(there[name]).settings if name in there else None
+    if stands is None:
         try:
-            number, keys = _open(store, name, panel, granted, zone, policy, say)
+            number, keys = _open(store, name, panel, granted, zone or "UTC", policy or "considerate", say)
             show(told | {"keys": keys})
             with store.transaction() as work:
                 work.make_ready(number)
         finally:
             store.close()
         return
+    for option, asked in (("zone", zone), ("policy", policy)):
+        if asked is not None and asked != stands[option]:
+            store.close()
+            raise SettingError(
+                f"--{option} {asked}: the retailer {name!r} is there already and has {stands[option]}. "
+                f"Leave --{option} out, or import into a retailer of another name"
+            )
     engine = Engine(store)
     try:
-        taken = add(engine, engine.shops[there[name]], panel, say)
+        taken = add(engine, engine.shops[there[name]], panel, granted, say)
     finally:
         engine.close()
     show(told | {"again": taken.again, "withheld": taken.withheld, "unknown": taken.unknown.total()})

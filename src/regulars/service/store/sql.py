@@ -395,6 +395,13 @@ class Transaction(ABC):
             "seen", ("retailer", "digest", "day"), "digest", [(retailer, each, day) for each in unique]
         )
 
+    def seen(self, retailer: int, digests: Sequence[str]) -> set[str]:
+        """Which of these messages were seen within the window."""
+        found = self.ask(
+            "SELECT digest FROM seen WHERE retailer = ? AND digest {among}", (retailer, list(digests))
+        )
+        return {row[0] for row in found}
+
     def forget_seen(self, retailer: int, before: int) -> None:
         """Messages and Idempotency-Keys of days before this one may come again."""
         self.tell("DELETE FROM seen WHERE retailer = ? AND day < ?", (retailer, before))
