@@ -730,7 +730,7 @@ def import_(
 _BECAME = {
     "again": "baskets were here before and count once",
     "withheld": "baskets are not kept under their customers, who do not allow it",
-    "unknown": "lines of products and categories that the retailer does not have",
+    "unknown": "lines of categories that the retailer does not have",
 }
 
 

@@ -107,6 +107,19 @@ def test_a_retailer_is_taken_out_of_every_table(file):
     assert set(rows_of(file)) == set(OF_RETAILER)
 
 
+def test_opening_begins_anew_where_it_was_broken_off_on_every_store(store):
+    first, made = open_shop(store, Opening("mine", corner_shop(), START, ready=False))
+    second, anew = open_shop(store, Opening("mine", corner_shop(), START, ready=False))
+    with store.transaction() as work:
+        assert work.tenants() == [(second, "mine")] and work.unready() == {"mine": second} and second != first
+        assert {number for _, number, _, _ in work.keys()} == {second} and len(work.keys()) == len(anew)
+        work.make_ready(second)
+        assert work.unready() == {}
+    with pytest.raises(SettingError, match="already"):
+        open_shop(store, Opening("mine", corner_shop(), START))
+    assert not set(made.values()) & set(anew.values())
+
+
 def test_who_was_taken_out_while_it_was_filled_writes_nothing(file, tmp_path, monkeypatch):
     panel = sales(tmp_path / "a.csv", week())
     write = importing._write
@@ -276,5 +289,19 @@ def test_what_became_of_baskets_is_printed(file, tmp_path, capsys):
     cli.import_(tmp_path / "b.csv", "mine", file)
     again = capsys.readouterr().out
     assert "4 baskets were here before" in again and "2 baskets are not kept" in again
+    assert "that the retailer does not have" not in again
     cli.import_(tmp_path / "b.csv", "mine", file, json=True)
     assert json.loads(capsys.readouterr().out)["again"] == 6
+
+
+def test_lines_of_unknown_categories_are_counted(file, tmp_path, capsys):
+    header = "date,card,sku,category,net,quantity,basket"
+    known = [
+        f"2026-03-{day:02d},{card},milk,dairy,2.50,1,{card}-{day}"
+        for day in (1, 20)
+        for card in ("anna", "bob")
+    ]
+    bring(file, sales(tmp_path / "a.csv", known, header))
+    sales(tmp_path / "b.csv", [*known, "2026-03-21,anna,beer,drinks,2.50,1,late"], header)
+    cli.import_(tmp_path / "b.csv", "mine", file)
+    assert "1 lines of categories that the retailer does not have" in capsys.readouterr().out
