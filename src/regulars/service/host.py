@@ -72,13 +72,13 @@ def run(
             say(_broken_off([name]))
         say("Getting ready; the first start on a machine compiles for half a minute")
         with store.transaction() as work:
-            names = [name for _, name in work.tenants()]
-            for number, _ in work.tenants()[:1]:
-                shop = Shop(work.tenant(number), load(work.catalog(number)))
+            unready = work.unready()
+            ready = [(number, name) for number, name in work.tenants() if name not in unready]
+            shop = Shop(work.tenant(ready[0][0]), load(work.catalog(ready[0][0])))
         shop.rehearse(shop.calendar.day(now_ms()))
     finally:
         store.close()
-    say(to_try(host, port) if with_demo else serving(host, port, store_url, names))
+    say(to_try(host, port) if with_demo else serving(host, port, store_url, [name for _, name in ready]))
     if workers == 1:
         with suppress(KeyboardInterrupt):  # which it obeyed
             uvicorn.Server(_config(partial(service_of, store_url), host, port)).run()
