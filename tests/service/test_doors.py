@@ -232,6 +232,45 @@ def test_whoever_has_a_name_can_be_looked_up_and_erased_by_it(desk, name):
 # ---- reading --------------------------------------------------------------------------------------------------------
 
 
+VISITOR = {"anonymousId": "device-7"}
+ADDRESSES = {"email": "Dora@Example.org", "phone": "+49 30 901820"}
+
+
+@pytest.mark.parametrize(
+    "kind, name", [("anonymous", "device-7"), ("email", "dora@example.org "), ("phone", "+49-30-901820")]
+)
+def test_whoever_has_no_user_id_is_looked_up_and_erased_by_what_she_is_known_by(desk, kind, name):
+    desk.send({"type": "identify", **VISITOR, "traits": ADDRESSES})
+    path = f"/v1/customers/{quote(name, safe='')}"
+    assert desk.ask("GET", path).status_code == 404
+    assert desk.ask("GET", f"{path}?kind=user").status_code == 404
+    answer = desk.ask("GET", f"{path}?kind={kind}")
+    assert answer.status_code == 200 and answer.json()["profile"]["traits"] == ADDRESSES
+    assert desk.ask("DELETE", path).status_code == 404
+    assert desk.ask("DELETE", f"{path}?kind={kind}").status_code == 200
+    assert desk.ask("GET", f"{path}?kind={kind}").status_code == 404
+    assert desk.ask("GET", "/v1/customers/device-7?kind=anonymous").status_code == 404
+
+
+def test_a_device_that_became_hers_finds_her(desk):
+    desk.send({"type": "identify", **VISITOR}, {"type": "identify", "userId": "dora", **VISITOR})
+    by_device = desk.ask("GET", "/v1/customers/device-7?kind=anonymous").json()
+    assert by_device == desk.account("dora")
+    assert desk.ask("DELETE", "/v1/customers/device-7?kind=anonymous").status_code == 200
+    assert desk.account("dora") is None
+
+
+@pytest.mark.parametrize("query", ["kind=card", "kind=", "kind=User", "kind=user&kind=email"])
+@pytest.mark.parametrize("method", ["GET", "DELETE"])
+def test_a_kind_of_name_that_nobody_has_is_refused_with_those_there_are(desk, method, query):
+    desk.send({"type": "identify", "userId": "dora"})
+    answer = desk.ask(method, f"/v1/customers/dora?{query}")
+    assert answer.status_code == 400
+    (error,) = answer.json()["errors"]
+    assert error["field"] == "kind" and "user, anonymous, email, phone" in error["mend"]
+    assert desk.account("dora") is not None
+
+
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
 @pytest.mark.parametrize("route", [route for route in ROUTES if route.method == "GET"], ids=named)
 def test_reading_changes_nothing_but_the_ledger_of_who_read(lasting, known, route, method):

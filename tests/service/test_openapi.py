@@ -81,9 +81,19 @@ def test_the_page_says_who_may_what_and_what_is_refused(page):
             assert {"400", "401", "403", "413", "415", "503"} <= told["responses"].keys()
         assert ("requestBody" in told) == (route.takes is not None)
         names = {each["name"] for each in told.get("parameters", [])}
-        assert names == {*re.findall(r"{(\w+)}", route.path), *(["Idempotency-Key"] if route.once else [])}
+        once = ["Idempotency-Key"] if route.once else []
+        assert names == {*re.findall(r"{(\w+)}", route.path), *once, *route.query}
     ids = [told["operationId"] for methods in page["paths"].values() for told in methods.values()]
     assert len(ids) == len(set(ids))
+
+
+def test_the_page_says_by_which_names_somebody_is_looked_up(page):
+    for method in ("get", "delete"):
+        told = page["paths"]["/v1/customers/{user}"][method]["parameters"]
+        (kind,) = [each for each in told if each["name"] == "kind"]
+        assert kind["in"] == "query" and not kind["required"]
+        assert kind["schema"]["enum"] == ["user", "anonymous", "email", "phone"]
+        assert kind["schema"]["default"] == "user"
 
 
 def test_every_reference_of_the_page_leads_somewhere(page):

@@ -17,7 +17,7 @@ import time
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar, cast
 
 import msgspec
@@ -87,6 +87,7 @@ class Route:
     key_in_body : the field of the body that may hold the key
     once : honours Idempotency-Key
     most : largest body in bytes
+    query : parameters of the query with the words that each may be; the first is meant when it is left out
     """
 
     method: str
@@ -100,6 +101,7 @@ class Route:
     key_in_body: str = ""
     once: bool = False
     most: int = BODY_BYTES
+    query: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 # ---- events in -------------------------------------------------------------------------------------------------
@@ -320,8 +322,18 @@ def _of(names: tuple[Name, ...], kind: str) -> str:
     return next((name.value for name in names if name.kind == kind), "")
 
 
-def _customer(work: Transaction, shop: Shop, user: str) -> int:
-    digest = naming.digest(shop.secret, Name(USER, user))
+def _name_in_path(asked: Asked) -> Name:
+    """Whom the path is about, by a name of the kind that the query tells."""
+    told = asked.request.query_params.getlist("kind") or [USER]
+    if len(told) > 1 or told[0] not in naming.LOOKED_UP_BY:
+        raise Refused(
+            "kind", ", ".join(told), f"Send one of {', '.join(naming.LOOKED_UP_BY)}, or leave it out"
+        )
+    return Name(told[0], asked.request.path_params["user"])
+
+
+def _customer(work: Transaction, shop: Shop, name: Name) -> int:
+    digest = naming.digest(shop.secret, name)
     found = work.aliases(shop.number, [digest]).get(digest)
     if found is None:
         raise Denied(404, "no_such_customer", "There is no customer of that name.")
@@ -329,9 +341,11 @@ def _customer(work: Transaction, shop: Shop, user: str) -> int:
 
 
 async def _account(service: Service, asked: Asked) -> wire.Account:
+    name = _name_in_path(asked)
+
     def work_on(work: Transaction) -> wire.Account:
         shop = asked.shop
-        number = _customer(work, shop, asked.request.path_params["user"])
+        number = _customer(work, shop, name)
         devices = work.merged_from(shop.number, number)
         seats = shop.seat(work, [number, *devices])
         account = _account_of(shop, work, seats, number)
@@ -377,9 +391,11 @@ def _account_of(shop: Shop, work: Transaction, seats: Seats, number: int) -> wir
 
 
 async def _erased(service: Service, asked: Asked) -> wire.Erased:
+    name = _name_in_path(asked)
+
     def work_on(work: Transaction) -> list[int]:
         shop = asked.shop
-        number = _customer(work, shop, asked.request.path_params["user"])
+        number = _customer(work, shop, name)
         everybody = [number, *work.merged_from(shop.number, number)]
         intake.erase(work, shop, everybody, shop.calendar.day(asked.received_ms))
         return everybody
@@ -441,6 +457,7 @@ def _source(path: str, does: Handler, about: str, takes: Any, key: str = "writeK
 
 #: PostHog's clients, old and new, end a path with a slash or not.
 POSTHOG_PATHS = ("/batch/", "/batch", "/capture/", "/capture", "/e/", "/e", "/i/v0/e/", "/i/v0/e")
+_BY_KIND = {"kind": naming.LOOKED_UP_BY}
 #: Everything that the service does.
 ROUTES: tuple[Route, ...] = (
     *(_source(f"/v1/{kind}", _tracked, f"One {kind} call of the tracking API", wire.Tracked) for kind in segment.TYPES),
@@ -457,8 +474,10 @@ ROUTES: tuple[Route, ...] = (
           wire.ReactionRequest, wire.Done, once=True),
     Route("POST", "/v1/consent", Role.SERVE, _consented, "What she allows or takes back; the next decision obeys",
           wire.ConsentRequest, wire.Done, once=True),
-    Route("GET", "/v1/customers/{user}", Role.STAFF, _account, "All that is stored about her", None, wire.Account),
-    Route("DELETE", "/v1/customers/{user}", Role.ADMIN, _erased, "Erase her from every table and log", None, wire.Erased),
+    Route("GET", "/v1/customers/{user}", Role.STAFF, _account, "All that is stored about her", None, wire.Account,
+          query=_BY_KIND),
+    Route("DELETE", "/v1/customers/{user}", Role.ADMIN, _erased, "Erase her from every table and log", None, wire.Erased,
+          query=_BY_KIND),
     Route("POST", "/v1/devices/{anonymous}/apart", Role.STAFF, _apart, "Undo a merge", None, wire.Done),
     Route("PUT", "/v1/stock", Role.STAFF, _stocked, "What is on hand, and what is hidden", wire.StockRequest, wire.Done),
     Route("GET", "/healthz", None, None, "Whether the service and its store are well", None, wire.Done),

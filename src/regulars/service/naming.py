@@ -19,6 +19,8 @@ SHORTEST_PHONE = 5
 #: Kinds of identifiers. Those that a person chose or was given are hers; a device may be anybody's.
 USER, ANONYMOUS, EMAIL, PHONE, CARD = "user", "anonymous", "email", "phone", "card"
 HERS = (USER, EMAIL, PHONE, CARD)
+#: By which somebody can be looked up and erased; the first is meant when none is named.
+LOOKED_UP_BY = (USER, ANONYMOUS, EMAIL, PHONE)
 
 
 class Name(NamedTuple):

@@ -74,6 +74,13 @@ def _operation(route: Route, schema: dict[str, Any]) -> dict[str, Any]:
                 {"name": name, "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
                 for name in re.findall(r"{(\w+)}", route.path)
             ]
+        told.setdefault("parameters", []).extend(
+            {
+                "name": name, "in": "query", "required": False,
+                "schema": {"type": "string", "enum": list(words), "default": words[0]},
+            }
+            for name, words in route.query.items()
+        )  # fmt: skip
     elif route.path == "/healthz":
         statuses = [503]
     if route.once:
