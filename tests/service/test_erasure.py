@@ -102,7 +102,8 @@ def everything_about_her():
         {"type": "identify", **who, **stamp, "traits": {"email": c["email"], "phone": c["phone"], "name": c["trait"],
                                                         "address": {"street": c["trait"]}, "timezone": "Europe/Berlin"}},
         {"type": "track", "event": "Consent Updated", **who, **stamp, "context": {"consent": {"categoryPreferences": {
-            "purchases": True, "stated": True, "browsing": True, "service": True, "contact.email": True, "contact": True}}}},
+            "purchases": True, "stated": True, "browsing": True, "service": True, "household": True,
+            "contact.email": True, "contact": True}}}},
         {"type": "track", "event": "Order Completed", **who, **stamp, "properties": {
             "order_id": c["order"], "coupon": c["property"], "products": [{"product_id": "p1", "quantity": 1, "price": 3}]}},
         {"type": "track", "event": "Order Completed", **who, **stamp, "properties": {

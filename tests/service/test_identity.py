@@ -369,17 +369,35 @@ def test_a_reaction_of_somebody_else_is_not_hers(live):
     assert column(live, "ada", "optin") == column(live, "bob", "optin") == 3
 
 
+def join(user):
+    return Event(Did.OTHER, at(0), name="group", user=user, kept={"household": "the-lovelaces"})
+
+
 def test_a_household_links_its_members_and_mixes_nothing(live):
-    group = [
-        Event(Did.OTHER, at(0), name="group", user=user, kept={"household": "the-lovelaces"})
-        for user in ("ada", "bob")
-    ]
-    hear(live, allow("ada"), allow("bob"), *group, buy("ada", 0, "p1"))
+    group = [join(user) for user in ("ada", "bob")]
+    allowed = [allow(user, household=True, purchases=True) for user in ("ada", "bob")]
+    hear(live, *allowed, *group, buy("ada", 0, "p1"))
     linked = live.call(lambda work: work.ask("SELECT household, customer FROM household ORDER BY customer"))
     assert [row[1] for row in linked] == sorted([number(live, "ada"), number(live, "bob")])
     assert len({row[0] for row in linked}) == 1 and "lovelace" not in linked[0][0]
     assert number(live, "ada") != number(live, "bob")
     assert [int(column(live, who, "visits")) for who in ("ada", "bob")] == [1, 0]
+
+
+def test_a_household_is_kept_only_of_whoever_allows_it(live):
+    hear(live, allow("ada", household=True), allow("bob"), allow("bob", browsing=True))
+    taken = live.engine.taken.labels("withheld")._value.get()
+    hear(live, join("ada"), join("bob"), join("cyd"))
+    linked = live.call(lambda work: work.ask("SELECT customer FROM household"))
+    assert linked == [(number(live, "ada"),)]
+    assert [len([e for e in events_of(live, who) if e.name == "group"]) for who in ("ada", "bob", "cyd")] == [
+        1,
+        0,
+        0,
+    ]
+    assert live.engine.taken.labels("withheld")._value.get() == taken + 2
+    hear(live, allow("ada", household=False), join("ada"))
+    assert len([event for event in events_of(live, "ada") if event.name == "group"]) == 1
 
 
 def test_two_engines_that_meet_a_new_customer_at_once_welcome_her_once(live):

@@ -42,6 +42,8 @@ KEPT_UNDER = {
     Did.SPOKE: Scope.SERVICE,
     Did.OTHER: Scope.BROWSING,
 }
+#: The name of the event by which somebody joins a household; it is kept under that scope.
+JOINED = "group"
 #: What one word of consent opens when no purpose is named: everything but passing it on.
 USUAL = (Purpose.SERVE, Purpose.PERSONALIZE, Purpose.CONTACT, Purpose.MEASURE)
 #: Words that consent banners use, in the terms of scopes.
@@ -191,7 +193,7 @@ def apply(
             members = list(run)
             if did != Did.ALLOWED:
                 no_sharing(shop, seats, (customer for customer, event in members if event.gpc), today)
-            _keep_events(work, shop, seats, did, members, taken)
+            _keep_events(work, shop, seats, members, taken)
             _APPLY.get(did, _nothing)(work, shop, seats, members, today, taken, stale)
             taken.applied += len(members)
     if stale:
@@ -238,17 +240,26 @@ def _addresses(event: Event) -> list[Name]:
 
 
 def _keep_events(
-    work: Transaction, shop: Shop, seats: Seats, did: Did, members: list[tuple[int, Event]], taken: Taken
+    work: Transaction, shop: Shop, seats: Seats, members: list[tuple[int, Event]], taken: Taken
 ) -> None:
-    scope = KEPT_UNDER.get(did)
     rows = []
     for customer, event in members:
-        if scope is not None and not seats.consent.bits[seats.place[customer], scope]:
+        if not _may_keep(seats, customer, event):
             taken.withheld += 1
             continue
         body = shop.seal_event(seats, customer, msgspec.msgpack.encode(event))
         rows.append((shop.number, customer, event.at_ms, body))
     work.add_events(rows)
+
+
+def _may_keep(seats: Seats, customer: int, event: Event) -> bool:
+    """Whether she allows that this event is kept under her."""
+    scope = Scope.HOUSEHOLD if _joins(event) else KEPT_UNDER.get(event.did)
+    return scope is None or bool(seats.consent.bits[seats.place[customer], scope])
+
+
+def _joins(event: Event) -> bool:
+    return event.did == Did.OTHER and event.name == JOINED
 
 
 def _nothing(
@@ -443,11 +454,11 @@ def _other(
     work: Transaction, shop: Shop, seats: Seats, members: list[tuple[int, Event]], today: int, taken: Taken,
     stale: set[int],
 ) -> None:  # fmt: skip
-    """Households link their members; nothing of one is mixed with another's."""
+    """Households link members who allow it; nothing of one is mixed with another's."""
     rows = [
         (shop.number, naming.digest(shop.secret, Name("household", str(event.kept["household"]))), customer)
         for customer, event in members
-        if event.name == "group" and naming.legal(event.kept.get("household"))
+        if _joins(event) and naming.legal(event.kept.get("household")) and _may_keep(seats, customer, event)
     ]
     work.add_new("household", ("retailer", "household", "customer"), "household", rows)
 
