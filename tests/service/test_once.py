@@ -242,6 +242,39 @@ def test_gpc_is_honoured_with_a_reaction(desk):
     assert not shares(desk)
 
 
+def test_gpc_is_honoured_before_a_decision(desk):
+    bought(desk)
+    desk.allow("anna", **SHARED)
+    desk.allow("bert", **SHARED)
+    assert desk.decide("anna", headers={"Sec-GPC": "0"}).status_code == 200 and shares(desk)
+    said = desk.decide("anna", headers=GPC)
+    assert said.status_code == 200 and not shares(desk) and shares(desk, "bert")
+    account = desk.account("anna")
+    kinds = [entry["kind"] for entry in account["ledger"]]
+    assert "share" not in {purpose for scope in account["consent"].values() for purpose in scope}
+    assert "personalize" in account["consent"]["purchases"] and account["brokenAt"] is None
+    # Once is enough: whoever shares nothing has nothing to take back.
+    assert desk.decide("anna", headers=GPC).status_code == 200
+    again = [entry["kind"] for entry in desk.account("anna")["ledger"]]
+    assert again.count("withdrawn") == kinds.count("withdrawn") >= 2
+
+
+def test_gpc_with_a_decision_about_nobody_makes_nobody(desk):
+    before = desk.tables()
+    for who in ("zoe", "zoe-2"):
+        assert desk.decide(who, headers=GPC).json()["id"] == ""
+    assert desk.tables()["customer"] == before["customer"]
+
+
+def test_gpc_of_somebody_new_on_a_device_of_another_is_not_that_others(desk):
+    desk.send({"type": "identify", "userId": "anna", "anonymousId": "device-1"})
+    desk.allow("anna", **SHARED)
+    assert desk.decide("zoe", anonymousId="device-1", headers=GPC).status_code == 200
+    assert shares(desk)
+    assert desk.decide(None, anonymousId="device-1", headers=GPC).status_code == 200
+    assert not shares(desk)
+
+
 def test_sharing_is_never_a_default(desk):
     desk.allow("anna")
     assert shares(desk) == []

@@ -184,10 +184,37 @@ async def _decide(service: Service, asked: Asked) -> wire.Decision:
         # A decision about a day closes all days before it.
         raise Refused("moment", body.moment, "Send a time within a day of now, or leave it out")
     channel = None if body.channel is None else CHANNELS[body.channel]
+    if asked.gpc:
+        await _not_shared(service, asked, names)
     ask = Ask(-1, channel, at_ms, body.timezone or "", names)
     answer = (await service.engine.in_loop("decide", asked.shop, [ask]))[0]
     service.decisions.labels(_ACTION[answer.stored.action]).inc()
     return decision_of(asked.shop, answer.id, answer.stored, answer.for_everybody)
+
+
+async def _not_shared(service: Service, asked: Asked, names: tuple[Name, ...]) -> None:
+    """Whoever is known under these names shares nothing from now on: her browser says so."""
+
+    def work_on(work: Transaction) -> None:
+        shop = asked.shop
+        digests = {name: naming.digest(shop.secret, name) for name in names}
+        found = work.aliases(shop.number, list(digests.values()))
+        name = next((name for name in names if digests[name] in found), None)  # her own comes first
+        if name is None:
+            return
+        number = found[digests[name]]
+        into = work.merged_into(shop.number, [number]).get(number, number)
+        if name is not names[0] and work.owned(shop.number, [into], naming.HERS):
+            return  # she is new; the device is somebody else's
+        seats = shop.seat(work, [into])
+        if into not in seats.place or not (seats.consent.bits[seats.place[into]] & 1 << Purpose.SHARE).any():
+            return
+        today = shop.calendar.day(asked.received_ms)
+        shop.open_day(work, today)
+        intake.no_sharing(shop, seats, [into], today)
+        shop.keep(work, seats, consent=True)
+
+    await _in_transaction(service, asked, work_on)
 
 
 def _names(user: str | None, anonymous: str | None) -> tuple[Name, ...]:
