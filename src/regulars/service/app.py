@@ -598,12 +598,12 @@ class Service:
         try:
             if route.does is None:
                 return await self._plain(route)
-            who = self._who(_keys_in_header(request))
+            who = await self._who(_keys_in_header(request))
             if who is not None or not route.key_in_body:
                 who = _let_in(route, who)  # before anything is read
             raw = await _body(request, route.most)
             told = _decoded(route, raw)
-            who = who or _let_in(route, self._who(_keys_in_body(told, route)))
+            who = who or _let_in(route, await self._who(_keys_in_body(told, route)))
             body = None if route.takes is None else _typed(route, told)
             asked = Asked(
                 request,
@@ -637,9 +637,11 @@ class Service:
                 500, "internal", "Something went wrong here; nothing was written. It is in the log."
             )
 
-    def _who(self, told: list[str]) -> Principal | None:
-        known = (self.keys.who(key) for key in told)
-        return next((who for who in known if who is not None), None)
+    async def _who(self, told: list[str]) -> Principal | None:
+        for key in told:
+            if (who := await self.keys.who(key)) is not None:
+                return who
+        return None
 
     async def _plain(self, route: Route) -> Response:
         if route.path == "/healthz":

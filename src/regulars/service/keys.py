@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import enum
 import hashlib
 import secrets
 import time
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import NamedTuple
 
+from regulars.errors import RegularsError
 from regulars.service.store import Store, Transaction
 
 #: How long a key counts as it was read.
 FRESH_S = 10.0
+#: How long it takes at least until they are read again, whatever unknown keys are sent.
+AGAIN_S = 1.0
+#: How long requests wait for a reading before they are served by what was read before.
+PATIENCE_S = 0.2
 
 
 class Role(enum.StrEnum):
@@ -57,23 +64,55 @@ def digest(key: str) -> str:
 
 
 class Keys:
-    """The keys of a store; one that is new or revoked is known to be so within ``FRESH_S`` seconds."""
+    """The keys of a store; one that is new or revoked is known to be so within ``FRESH_S`` seconds.
+
+    They are read in a thread, and those that were read before are served while the store lets wait.
+    """
 
     def __init__(self, store: Store) -> None:
         self._store = store
         self._known: dict[str, Principal] = {}
-        self._read_at = 0.0
+        self._began = 0.0  # the last reading
+        self._read_at = 0.0  # what is known
+        self._reader = ThreadPoolExecutor(1, "regulars-keys")
+        self._reading: Future[RegularsError | None] = Future()
+        self._reading.set_result(None)
         self._read()
 
     def _read(self) -> None:
+        began = time.monotonic()
         with self._store.transaction() as work:
             self._known = {d: Principal(r, Role(role), source) for d, r, role, source in work.keys()}
-        self._read_at = time.monotonic()
+        self._read_at = began
 
-    def who(self, key: str) -> Principal | None:
+    def _tried(self) -> RegularsError | None:
+        try:
+            self._read()
+        except RegularsError as error:
+            return error
+        return None
+
+    async def _anew(self, patience_s: float | None) -> RegularsError | None:
+        """Read anew, or wait for whoever is at it, at most so many seconds from its beginning; what went wrong."""
+        if self._reading.done() and time.monotonic() - self._began > AGAIN_S:
+            self._began = time.monotonic()
+            self._reading = self._reader.submit(self._tried)
+        reading = self._reading
+        left = None if patience_s is None else self._began + patience_s - time.monotonic()
+        if not reading.done() and (left is None or left > 0):
+            await asyncio.wait([asyncio.wrap_future(reading)], timeout=left)
+        return reading.result() if reading.done() else None
+
+    async def who(self, key: str) -> Principal | None:
         """Who has this key; None when nobody has."""
         if not key.startswith("rg_") or len(key) > 200:
             return None
-        if time.monotonic() - self._read_at > FRESH_S:
-            self._read()
-        return self._known.get(digest(key))
+        mark = digest(key)
+        if mark not in self._known:
+            # Perhaps it is new; without the store nobody can say.
+            error = await self._anew(None)
+            if mark not in self._known and error is not None:
+                raise error
+        elif time.monotonic() - self._read_at > FRESH_S:
+            await self._anew(PATIENCE_S)
+        return self._known.get(mark)
