@@ -5,12 +5,14 @@ import codecs
 import hashlib
 import logging
 import os
+import re
 import signal
 import sqlite3
 import subprocess
 import sys
 import time
 from collections import Counter
+from contextlib import closing
 from pathlib import Path
 
 import httpx
@@ -381,6 +383,39 @@ async def test_whoever_comes_back_after_erasure_is_somebody_new(live):
     assert number(live, "ada") not in (first, -1)
     assert bought(live, "ada")["visits"] == 0
     assert say(live, "ada").stored.reason == Reason.NO_PERMISSION
+
+
+def test_a_backup_as_the_page_says_has_no_key_and_nothing_that_the_retailers_secret_opens(tmp_path, clock):
+    page = (Path(__file__).parents[2] / "docs" / "serve.md").read_text()
+    commands = re.findall(r'^sqlite3 (\S+\.db) "(.*)"$', page, re.M)
+    assert [file for file, _ in commands] == ["store.db", "backup.db"]
+    live = Live(f"sqlite:///{tmp_path}/store.db", clock)
+    try:
+        hear(live, allow("ada"), buy("ada", 0, "p1"))
+        keys = live.call(lambda work: [bytes(row[0]) for row in work.ask("SELECT key FROM person_key")])
+
+        def put_aside(work):
+            intake.put_in(work, live.shop, "web", at(0), [buy("ada", 0, "p2")])
+            for seq, *_ in work.take_out(live.number, 10):
+                work.set_aside(seq)
+            return [bytes(row[0]) for row in work.ask("SELECT body FROM inbox")]
+
+        waiting = live.engine.call(live.shop, put_aside, drained=False).result(60)
+        for file, told in commands:
+            with closing(sqlite3.connect(tmp_path / file, isolation_level=None)) as at_it:
+                for statement in told.replace("'backup.db'", f"'{tmp_path}/backup.db'").split(";"):
+                    at_it.execute(statement)
+        body = (tmp_path / "backup.db").read_bytes()
+        assert keys and waiting and not any(each in body for each in keys + waiting)
+        assert not list(tmp_path.glob("backup.db-*"))
+        with closing(sqlite3.connect(tmp_path / "backup.db")) as at_it:
+            count = {
+                t: at_it.execute(f"SELECT count(*) FROM {t}").fetchone()[0]
+                for t in ("customer", "event", "inbox")
+            }
+        assert count["customer"] and count["event"] and not count["inbox"]
+    finally:
+        live.close()
 
 
 # ---- kill -9 -------------------------------------------------------------------------------------------------------------

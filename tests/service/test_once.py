@@ -259,6 +259,14 @@ def test_gpc_is_honoured_before_a_decision(desk):
     assert again.count("withdrawn") == kinds.count("withdrawn") >= 2
 
 
+def test_consent_beside_another_event_changes_nothing(desk):
+    told = {"context": {"consent": {"categoryPreferences": SHARED}}}
+    desk.send(track("Product Viewed", **told), {"type": "identify", "userId": "anna", **told})
+    assert not any(desk.account("anna")["consent"].values())
+    desk.send(track("Consent Updated", **told))
+    assert shares(desk)
+
+
 def test_gpc_with_a_decision_about_nobody_makes_nobody(desk):
     before = desk.tables()
     for who in ("zoe", "zoe-2"):

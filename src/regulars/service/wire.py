@@ -29,7 +29,7 @@ class DecisionRequest(msgspec.Struct, rename="camel", forbid_unknown_fields=True
     user_id: Id | None = None
     anonymous_id: Id | None = None
     channel: ChannelName | None = None
-    #: place of the shop or page, such as a store's number; kept with the decision, read by no policy yet
+    #: place of the shop or page, such as a store's number; taken from clients that send it, neither read nor kept
     place: Annotated[str, Meta(max_length=256)] | None = None
     #: when; now when left out
     moment: Annotated[str, Meta(max_length=64)] | None = None
