@@ -235,6 +235,22 @@ def test_fit_overwrites_nothing_but_a_population(regulars, tmp_path):
     assert path.read_bytes() == (tmp_path / "other.csv").read_bytes() == before
 
 
+@pytest.mark.parametrize(
+    ("command", "read"),
+    [("fidelity", "--products"), ("targeting", "--products"), ("targeting", "--people")],
+)
+def test_a_page_is_not_written_over_what_is_read(regulars, tmp_path, command, read):
+    path = sales(tmp_path / "sales.csv")
+    table = tmp_path / "table.csv"
+    table.write_text("sku,card,category\n1,1,a\n", "utf-8")
+    before = path.read_bytes(), table.read_bytes()
+    (tmp_path / "link.csv").symlink_to(path)
+    for out in ("sales.csv", "link.csv", "table.csv"):
+        code, _, err = regulars(command, path, read, table, "--columns", "card=Kunde", "--out", out)
+        assert code == 2 and f"--out {out} is the file that is read; it would be lost" in err
+    assert (path.read_bytes(), table.read_bytes()) == before
+
+
 def test_a_population_is_read_in_python_and_is_no_sales(regulars, tmp_path):
     from regulars.fitting import population_file
 

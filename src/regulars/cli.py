@@ -372,7 +372,7 @@ def fidelity(
     from regulars.report import fidelity as page
     from regulars.report.progress import live_progress
 
-    _check_folder(out)
+    _check_page(out, source, products)
     with live_progress(not (quiet or json)) as progress:
         found = scorecard.measure(
             source,
@@ -469,7 +469,7 @@ def targeting(
 
     if source == town.COMPLETE_JOURNEY and people is not None:
         raise SettingError("--people goes with a file of your own; complete-journey knows who its people are")
-    _check_folder(out)
+    _check_page(out, source, people, products)
     with live_progress(not (quiet or json)) as progress:
         progress.say(f"Reading {source}")
         panel, _ = town.read(
@@ -529,17 +529,22 @@ def _check_population(out: Path, *read: str | Path | None) -> None:
     """Refuse to write a population over anything but a population."""
     from regulars.fitting import population_file
 
-    _check_folder(out)
+    _check_page(out, *read)
     if not out.exists():
         return
-    if any(source and Path(source).exists() and out.samefile(source) for source in read):
-        raise SettingError(f"--out {out} is the file that is read; it would be lost. Name another")
     try:
         population_file.describe(out)
     except RegularsError as error:
         raise SettingError(
             f"--out {out} is there and is no population that `regulars fit` wrote. Name another, or remove it"
         ) from error
+
+
+def _check_page(out: Path, *read: str | Path | None) -> None:
+    """Refuse to write a page over what it is made from."""
+    _check_folder(out)
+    if out.exists() and any(source and Path(source).exists() and out.samefile(source) for source in read):
+        raise SettingError(f"--out {out} is the file that is read; it would be lost. Name another")
 
 
 def _check_folder(out: Path) -> None:
