@@ -283,6 +283,7 @@ def fit(
     from regulars.fitting import population_file
     from regulars.market import town
     from regulars.report.progress import live_progress
+    from regulars.sources.panel import left_out
 
     _check_population(out, source, products)
     with (
@@ -319,8 +320,8 @@ def fit(
     print(
         f"{len(population):,} households fitted on {panel.lines.height:,} lines over {panel.days} days: {out}"
     )
-    for kind, count in counts.items():
-        print(f"  left out: {count:,} rows, {kind}")
+    for line in left_out(panel):
+        print(f"  {line}")
     if panel.rejects_file and counts:
         print(f"  each is listed in {panel.rejects_file}")
     print(
@@ -363,6 +364,9 @@ def fidelity(
     columns: Columns = None,
     products: Products = None,
     date_format: DateFormat = None,
+    encoding: Encoding = None,
+    currency: Currency = None,
+    decimal: Decimal = None,
     out: Annotated[Path, typer.Option(help="The page to write.")] = Path("runs/fidelity.html"),
     json: Json = False,
     quiet: Quiet = False,
@@ -380,7 +384,11 @@ def fidelity(
             columns=_pairs(columns, "--columns") or None,
             products=products.resolve() if products else None,
             date_format=date_format,
+            encoding=encoding,
+            currency=currency,
+            decimal=decimal,
             say=progress.say,
+            note=progress.note,
         )
         written = page.write(found, out)
     if json:
@@ -465,13 +473,13 @@ def targeting(
     from regulars import targeting as study_of
     from regulars.market import town
     from regulars.report.progress import live_progress
+    from regulars.sources.panel import left_out
     from regulars.targeting import page, table
 
     if source == town.COMPLETE_JOURNEY and people is not None:
         raise SettingError("--people goes with a file of your own; complete-journey knows who its people are")
     _check_page(out, source, people, products)
     with live_progress(not (quiet or json)) as progress:
-        progress.say(f"Reading {source}")
         panel, _ = town.read(
             source,
             columns=_pairs(columns, "--columns"),
@@ -480,8 +488,11 @@ def targeting(
             encoding=encoding,
             currency=currency,
             decimal=decimal,
+            say=progress.say,
             note=progress.note,
         )
+        for line in left_out(panel):
+            progress.note(f"  {line}")
         known = study_of.from_file(people, panel, person) if people else study_of.of_panel(panel)
         told = study_of.study(panel, known, seed, progress.say)
     written = page.write(told, out)

@@ -5,6 +5,8 @@ import json
 import pytest
 
 from regulars import cli
+from regulars.errors import RegularsError
+from regulars.market import town
 
 
 @pytest.fixture
@@ -16,6 +18,68 @@ def sales(tmp_path):
     path = tmp_path / "sales.csv"
     path.write_text("\n".join(lines), "utf-8")
     return path
+
+
+@pytest.fixture
+def regulars(tmp_path, monkeypatch, capsys):
+    """Run a command in an empty folder; gives exit code, standard output and standard error."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*words):
+        monkeypatch.setattr("sys.argv", ["regulars", *map(str, words)])
+        with pytest.raises(SystemExit) as stop:
+            cli.main()
+        told = capsys.readouterr()
+        return stop.value.code or 0, told.out, told.err
+
+    return run
+
+
+@pytest.fixture
+def only_read(monkeypatch):
+    """Stop where the town would be built; gives the panel that it would be built from."""
+    seen = []
+
+    def build(scenario, *, given, **_):
+        seen.append(given[0])
+        raise RegularsError("that is enough")
+
+    monkeypatch.setattr(town, "build", build)
+    return seen
+
+
+OWN = ("--columns", "date=Day,card=Kunde,net=Amount")
+
+
+def test_what_was_read_and_left_out_is_told_once(regulars, sales, only_read):
+    with sales.open("a", encoding="utf-8") as more:
+        more.write("\n2024-01-99;3;1.00\n2024-01-98;3;1.00\n2024-01-02;3;-4\n")
+    code, _, err = regulars("fidelity", sales, *OWN, "--out", "p.html")
+    assert code == 2 and err.endswith("that is enough\n") and len(only_read) == 1
+    lines = err.splitlines()
+    assert lines.count(f"Reading {sales}") == 1
+    assert lines.count("Columns of sales.csv: date=Day, card=Kunde, net=Amount") == 1
+    assert "  left out: 2 rows, bad date" in lines and "  left out: 1 rows, return" in lines
+
+
+def test_targeting_tells_what_was_left_out_too(regulars, sales):
+    with sales.open("a", encoding="utf-8") as more:
+        more.write("\n2024-01-99;3;1.00\n")
+    code, _, err = regulars("targeting", sales, *OWN)
+    assert code == 2 and "too few to compare" in err  # 23 customers
+    assert "  left out: 1 rows, bad date" in err.splitlines() and err.count("Reading") == 1
+
+
+def test_files_in_other_letters_and_other_money_are_read(regulars, sales, only_read):
+    text = sales.read_text("utf-8").replace("Kunde", "K\xe4ufer").replace(".50", ",50")
+    sales.write_bytes(text.encode("latin-1"))
+    words = ("fidelity", sales, "--columns", "date=Day,card=K\xe4ufer,net=Amount", "--out", "p.html")
+    _, _, err = regulars(*words, "--encoding", "latin-1", "--currency", "EUR", "--decimal", ",")
+    assert err.endswith("that is enough\n")
+    assert only_read[0].currency == "EUR" and only_read[0].lines["net_cents"].min() == 550
+    for option in ("--encoding", "--currency", "--decimal"):
+        code, _, err = regulars("fidelity", option, "EUR", "--out", "p.html")
+        assert code == 2 and "complete-journey needs none" in err
 
 
 def test_a_short_list_of_sales_is_scored_where_it_can_be(sales, tmp_path, monkeypatch, capsys):

@@ -17,7 +17,7 @@ from regulars.fidelity.two_sample import SEEDS, tell_apart
 from regulars.market import town
 from regulars.settings import Scenario, SweepSettings
 from regulars.shelf import Shelf
-from regulars.sources.panel import Panel
+from regulars.sources.panel import Panel, left_out
 
 __all__ = ["Settings", "measure"]
 
@@ -52,7 +52,11 @@ def measure(
     columns: Mapping[str, str] | None = None,
     products: Path | None = None,
     date_format: str | None = None,
+    encoding: str | None = None,
+    currency: str | None = None,
+    decimal: str | None = None,
     say: Callable[[str], None] = lambda text: None,
+    note: Callable[[str], None] = lambda text: None,
 ) -> dict[str, Any]:
     """The scorecard of a source, as plain values.
 
@@ -60,8 +64,10 @@ def measure(
     ----------
     source : ``complete-journey`` or a path of purchases
     settings : what is measured
-    columns, products, date_format : how to read purchases of one's own, as for ``regulars fit``
+    columns, products, date_format, encoding, currency, decimal : how to read purchases of one's own, as for
+        ``regulars fit``
     say : told each step that takes long
+    note : told what the user should know of the data
 
     Returns
     -------
@@ -71,12 +77,18 @@ def measure(
     chosen = settings or Settings()
     scenario = Scenario(
         source=source, columns=dict(columns or {}), products=str(products or ""), date_format=date_format or "",
+        encoding=encoding or "", currency=currency or "", decimal=decimal or "",
         worlds=chosen.worlds, seed=chosen.seed, policies=("silence",), sweep=SweepSettings(),
     )  # fmt: skip
-    panel, shelf = town.read(source, columns=columns, products=products, date_format=date_format, say=say)
+    panel, shelf = town.read(
+        source, columns=columns, products=products, date_format=date_format, encoding=encoding, currency=currency,
+        decimal=decimal, say=say, note=note,
+    )  # fmt: skip
+    for line in left_out(panel):
+        note(f"  {line}")
     span = holdout.span_of(chosen.holdout, panel.days) if chosen.holdout else None
     scenario = scenario.changed(days=min(panel.days, 365))
-    place = town.build(scenario, say=say)
+    place = town.build(scenario, say=say, note=note, given=(panel, shelf))
     truth = lived.real(panel)
     has_campaigns = panel.contacts.height > 0 and panel.redemptions.height > 0
     say("Living the year again")

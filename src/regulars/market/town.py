@@ -114,6 +114,7 @@ def build(
     say: Callable[[str], None] = _quiet,
     note: Callable[[str], None] = _quiet,
     shorten: bool = False,
+    given: tuple[Panel, Shelf] | None = None,
 ) -> Town:
     """The town of a scenario: read, fitted (or taken from the cache) and cut or grown to the asked size.
 
@@ -124,9 +125,10 @@ def build(
     say : told each step that takes long
     note : told what the user should know of the data
     shorten : take fewer days than the scenario's where the data cover fewer, see :func:`within`, instead of refusing
+    given : the source, from :func:`read`, when it was read before
     """
     with _compiling():
-        panel, goods = read(
+        panel, goods = given or read(
             scenario.source,
             columns=scenario.columns,
             products=Path(scenario.products) if scenario.products else None,

@@ -188,6 +188,11 @@ def count_rejects(counts: Mapping[str, int]) -> pl.DataFrame:
     return pl.DataFrame({"kind": kinds, "count": [counts[kind] for kind in kinds]}, schema=SCHEMAS["rejects"])
 
 
+def left_out(panel: Panel) -> list[str]:
+    """Rows that were left out, a line for each kind; none when all could be read."""
+    return [f"left out: {count:,} rows, {kind}" for kind, count in panel.rejects.iter_rows()]
+
+
 def number_products(products: pl.DataFrame, bought: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     """The frames ``products`` and ``categories`` of a panel, numbered.
 
