@@ -121,6 +121,7 @@ def test_three_columns_of_anybodys_sales_are_fitted_and_simulated(regulars, tmp_
         (("simulate", "--currency", "XXXX"), "currency is 'XXXX'"),
         (("fit", "--out", "nowhere/p.parquet"), "there is no folder nowhere"),
         (("fidelity", "--out", "nowhere/p.html"), "there is no folder nowhere"),
+        (("fidelity", "--holdout", "²-³", "--out", "p.html"), "is no span of weeks. Write it as 40-52"),
         (("simulate", "--prior", "creep_pull=much", *SMALL), "not a number"),
         (("simulate", "--prior", "creep_pull=-1", *SMALL), "it must be from 0 to"),
         (("simulate", "--days", "0"), "days is 0"),

@@ -44,7 +44,7 @@ def span_of(text: str, days: int) -> Span:
         when it is no span of weeks, or leaves fewer than eight weeks to fit on.
     """
     first, dash, last = text.partition("-")
-    if not dash or not first.strip().isdigit() or not last.strip().isdigit():
+    if not dash or not first.strip().isdecimal() or not last.strip().isdecimal():
         raise SettingError(f"--holdout {text!r} is no span of weeks. Write it as 40-52")
     a, b = int(first), int(last)
     whole = days // 7
