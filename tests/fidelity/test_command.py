@@ -1,11 +1,15 @@
 """`regulars fidelity` on data of one's own: what can be measured is, the rest says why, and the page is whole."""
 
+import datetime
 import json
+from dataclasses import replace
 
+import polars as pl
 import pytest
 
-from regulars import cli
+from regulars import cli, fidelity
 from regulars.errors import RegularsError
+from regulars.fidelity import lived
 from regulars.market import town
 
 
@@ -80,6 +84,35 @@ def test_files_in_other_letters_and_other_money_are_read(regulars, sales, only_r
     for option in ("--encoding", "--currency", "--decimal"):
         code, _, err = regulars("fidelity", option, "EUR", "--out", "p.html")
         assert code == 2 and "complete-journey needs none" in err
+
+
+def test_of_more_than_a_year_the_first_is_lived_and_compared(regulars, tmp_path, monkeypatch):
+    days = [datetime.date(2023, 1, 1) + datetime.timedelta(k * 600 / 900) for k in range(900)]
+    # Customers 20 to 39 came in the second year.
+    lines = [f"{day};{k * 7 % 20 + 20 * (k >= 600)};{5 + k % 13}.50" for k, day in enumerate(days)]
+    path = tmp_path / "sales.csv"
+    path.write_text("\n".join(["Day;Kunde;Amount", *lines]), "utf-8")
+    seen = {}
+
+    def year(scenario, place, world, policy="history"):
+        seen["lived"] = scenario.days, list(place.household_id)
+        raise RegularsError("that is enough")
+
+    real = lived.real
+    monkeypatch.setattr(lived, "real", lambda panel: seen.setdefault("truth", real(panel)))
+    monkeypatch.setattr(lived, "year", year)
+    code, _, err = regulars("fidelity", path, *OWN, "--worlds", "1", "--out", "p.html")
+    assert code == 2 and "sales.csv covers 600 days: the first 365 are fitted, lived and compared" in err
+    assert seen["truth"].days == seen["lived"][0] == 365
+    assert seen["truth"].lines["day"].max() == 364
+    assert seen["truth"].households == len(seen["lived"][1]) == 20
+    panel, shelf = town.read(str(path), columns={"date": "Day", "card": "Kunde", "net": "Amount"})
+    late = replace(panel, lines=panel.lines.filter(pl.col("household") != 3))
+    early, _ = fidelity.first_days(late, shelf, 365)
+    assert early.households["household"].to_list() == list(range(19))
+    named = [early.households["household_id"][k] for k in early.lines["household"]]
+    told = late.lines.filter(pl.col("day") < 365)
+    assert named == [panel.households["household_id"][k] for k in told["household"]]
 
 
 def test_a_short_list_of_sales_is_scored_where_it_can_be(sales, tmp_path, monkeypatch, capsys):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,8 @@ __all__ = ["Settings", "measure"]
 REPLAY_DAY = 212
 #: Fewest days of purchases for which whole-year figures say anything.
 LEAST_DAYS = 182
+#: Most days that are lived, and so compared: the calendar of a town has no more.
+YEAR = 365
 
 
 @dataclass(frozen=True)
@@ -87,7 +89,11 @@ def measure(
     for line in left_out(panel):
         note(f"  {line}")
     span = holdout.span_of(chosen.holdout, panel.days) if chosen.holdout else None
-    scenario = scenario.changed(days=min(panel.days, 365))
+    whole = panel, shelf
+    if panel.days > YEAR:
+        note(f"{panel.source} covers {panel.days} days: the first {YEAR} are fitted, lived and compared")
+        panel, shelf = first_days(panel, shelf, YEAR)
+    scenario = scenario.changed(days=panel.days)
     place = town.build(scenario, say=say, note=note, given=(panel, shelf))
     truth = lived.real(panel)
     has_campaigns = panel.contacts.height > 0 and panel.redemptions.height > 0
@@ -107,7 +113,7 @@ def measure(
         say(f"Measuring mechanisms in world {world + 1} of {chosen.worlds}")
         worlds[world] |= mechanisms.mechanisms(scenario, place, world, chosen.consumers)
     replay = _replay(panel, shelf, scenario, chosen, say) if has_campaigns else {}
-    held = _held(panel, shelf, span, chosen, say) if span else {}
+    held = _held(*whole, span, chosen, say) if span else {}
     say("Telling simulated from real")
     first_dow = panel.start.weekday()
     apart = tell_apart(truth, years[: len(SEEDS)], shelf, first_dow)
@@ -123,12 +129,30 @@ def measure(
             "currency": panel.currency,
             "households": panel.households.height,
             "days": panel.days,
+            "days_of_source": whole[0].days,
             "worlds": chosen.worlds,
             "seed": chosen.seed,
             "inside": sum(row["inside"] is True for row in rows),
             "measured": sum(row["inside"] is not None for row in rows),
         },
     }
+
+
+def first_days(panel: Panel, shelf: Shelf, days: int) -> tuple[Panel, Shelf]:
+    """Panel and shelf of its first days, with those households that bought in them."""
+    early, goods = holdout.cut(panel, shelf, days)
+    bought = early.lines["household"].unique().implode()
+    here = early.households.filter(pl.col("household").is_in(bought))
+    number = here.select("household", here=pl.int_range(pl.len(), dtype=pl.UInt32))
+
+    def renamed(frame: pl.DataFrame) -> pl.DataFrame:
+        found = frame.join(number, on="household", maintain_order="left")
+        return found.with_columns(household=pl.col("here")).select(frame.columns)
+
+    tables = {
+        name: renamed(getattr(early, name)) for name in ("households", "lines", "contacts", "redemptions")
+    }
+    return replace(early, **tables), goods
 
 
 def _each(count: int, work: Callable[[int], Any]) -> list[Any]:
