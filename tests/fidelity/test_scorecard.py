@@ -2,9 +2,13 @@
 
 import json
 import math
+from types import SimpleNamespace
 
+import numpy as np
+import polars as pl
 import pytest
 
+from regulars.fidelity.demand import prices
 from regulars.fidelity.scorecard import ROWS, score
 
 PERFECT = {
@@ -66,6 +70,21 @@ def test_rows_scored_on_held_out_weeks_say_so():
     assert row["held_out"] is True
     assert row["parts"][1]["held_out"]["real"] == 0.5
     assert rows(held={"zero_weeks": (0.5, 0.6)})[1]["held_out"] is False
+
+
+def test_prices_that_never_move_tell_no_elasticity_and_warn_of_nothing(recwarn):
+    weeks, lines = 12, 5
+    table = pl.DataFrame({"week": [w for w in range(weeks) for _ in range(lines)], "product": 0, "units": 1})
+    price = np.full((weeks, 1), 2.0, np.float32)
+    shelf = SimpleNamespace(price=price, depth=np.zeros_like(price))
+    assert math.isnan(prices(table, shelf)["elasticity"])
+    shelf.price = price * (1 + np.arange(weeks, dtype=np.float32)[:, None] % 2)
+    assert math.isfinite(prices(table, shelf)["elasticity"])
+    assert not recwarn.list
+
+
+def test_held_out_weeks_that_cannot_tell_are_neither_inside_nor_outside():
+    assert rows(held={"elasticity": (math.nan, math.nan)})[9]["held_out"] is None
 
 
 @pytest.mark.parametrize("row", [16, 17, 18, 19, 20])

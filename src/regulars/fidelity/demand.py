@@ -174,6 +174,8 @@ def prices(lines: pl.DataFrame, shelf: Shelf) -> dict[str, float]:
     price = shelf.price[np.ix_(use, chosen)] * (1.0 - np.minimum(shelf.depth[np.ix_(use, chosen)], 0.9))
     x = np.log(np.maximum(price.astype(np.float64), 1e-3))
     moving = x.std(0) > 0.05
+    if not moving.any():
+        return {"elasticity": float("nan"), "elasticity_products": 0.0}
     x, y = x[:, moving], np.log(np.maximum(units[np.ix_(use, chosen[moving])], 0.5))
     # Products with prices that move, within product and week.
     for table in (x, y):

@@ -214,8 +214,8 @@ def _part(
             # What nobody can measure in purchases counts when it holds in at least half of the worlds.
             "inside": bool(inside.mean() >= 0.5) if role == MECHANISM else bool(low <= middle <= high),
         }
-    if measurable and part.key in held:
-        truth, simulated = held[part.key]
+    truth, simulated = held.get(part.key, (math.nan, math.nan))
+    if measurable and math.isfinite(truth) and math.isfinite(simulated):
         # The weeks held out are their own target: displays, say, do less in some seasons.
         around = part.near or (part.high - part.low) / 2
         bounds = (truth - around, truth + around)
