@@ -9,7 +9,9 @@ import polars as pl
 import pytest
 
 from regulars.fidelity.demand import prices
+from regulars.fidelity.mechanisms import convexity
 from regulars.fidelity.scorecard import ROWS, score
+from regulars.report.fidelity import measure, spread
 
 PERFECT = {
     part.key: (part.low + min(part.high, part.low + 2)) / 2
@@ -85,6 +87,25 @@ def test_prices_that_never_move_tell_no_elasticity_and_warn_of_nothing(recwarn):
 
 def test_held_out_weeks_that_cannot_tell_are_neither_inside_nor_outside():
     assert rows(held={"elasticity": (math.nan, math.nan)})[9]["held_out"] is None
+
+
+def test_complaints_that_fall_at_first_have_no_convexity():
+    assert convexity([0.001, 0.002, 0.005]) == pytest.approx(2.4)
+    assert convexity([0.001, 0.001, 0.005]) == math.inf
+    for fall in ([0.002, 0.001, 0.005], [0.002, 0.001, 0.0005], [0.0, 0.0, 0.0], [0.002, 0.002, 0.001]):
+        assert math.isnan(convexity(fall))
+    nothing = PERFECT | {"convexity": math.nan}
+    row = rows(worlds=[nothing, nothing])[17]
+    assert row["inside"] is None and "complaints that rise" in row["why_not"]
+    assert rows(worlds=[PERFECT, nothing, nothing])[17]["inside"] is False
+
+
+def test_an_infinite_bound_is_printed_as_one():
+    part = rows(worlds=[PERFECT, PERFECT | {"convexity": math.inf}])[17]["parts"][0]
+    assert part["inside"] is True and json.dumps(part, allow_nan=False)
+    assert (spread(part), measure(part)) == ("2.30 to \N{INFINITY}", "\N{INFINITY}")
+    unmeasured = rows(worlds=[PERFECT | {"convexity": math.nan}])[17]["parts"][0]
+    assert (spread(unmeasured), measure(unmeasured)) == ("", "\N{EN DASH}")
 
 
 @pytest.mark.parametrize("row", [16, 17, 18, 19, 20])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -93,9 +93,20 @@ def complaints(scenario: Scenario, place: Town, world: int) -> dict[str, float]:
     for per_week in ENGAGED:
         totals = _totals(half, engaged, warm, world, per_week, ENGAGING)
         rate.append(totals["complaints"] / max(totals["contacts"], 1.0))
+    return {"convexity": convexity(rate)}
+
+
+def convexity(rate: Sequence[float]) -> float:
+    """Late slope over early slope of complaints a mail at the three frequencies of ``ENGAGED``.
+
+    NaN where complaints fall at first, or never change: a ratio to such a slope says nothing. Infinite where they are
+    level at first and rise then.
+    """
     early = (rate[1] - rate[0]) / (ENGAGED[1] - ENGAGED[0])
     late = (rate[2] - rate[1]) / (ENGAGED[2] - ENGAGED[1])
-    return {"convexity": late / early if early > 0 else (np.inf if late > 0 else 0.0)}
+    if early > 0:
+        return late / early
+    return float("inf") if early == 0 and late > 0 else float("nan")
 
 
 def frequency(scenario: Scenario, place: Town, world: int) -> dict[str, float]:

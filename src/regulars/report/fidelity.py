@@ -53,6 +53,16 @@ def band(target: list[float | None]) -> str:
     return f"{number(low)} to {number(high)}"
 
 
+def measure(part: Mapping[str, Any], key: str = "measured") -> str:
+    """A figure of a part that was measured: what JSON cannot hold of it is infinite."""
+    return "\N{INFINITY}" if part["inside"] is not None and part[key] is None else number(part[key])
+
+
+def spread(part: Mapping[str, Any]) -> str:
+    """From which to which the worlds reach; empty where nothing was measured."""
+    return "" if part["inside"] is None else f"{measure(part, 'low')} to {measure(part, 'high')}"
+
+
 def sentences(found: Mapping[str, Any]) -> list[str]:
     """What else was found, one sentence each."""
     said = []
@@ -93,10 +103,9 @@ def show(found: Mapping[str, Any], console: Console | None = None) -> None:
         grid.add_column(name, justify="left" if name in ("fact", "role", "") else "right")
     for row in found["rows"]:
         for k, part in enumerate(row["parts"]):
-            spread = f"{number(part['low'])} to {number(part['high'])}" if part["low"] is not None else ""
             grid.add_row(
                 str(row["row"]) if k == 0 else "", part["fact"], band(part["target"]), number(part["real"]),
-                number(part["measured"]), spread, _MARKS[part["inside"]], row["role"] if k == 0 else "",
+                measure(part), spread(part), _MARKS[part["inside"]], row["role"] if k == 0 else "",
             )  # fmt: skip
             if part["why_not"]:
                 grid.add_row("", f"  {part['why_not']}")
@@ -136,6 +145,8 @@ def render(found: Mapping[str, Any]) -> str:
     )  # fmt: skip
     environment.filters["number"] = number
     environment.filters["band"] = band
+    environment.filters["measure"] = measure
+    environment.filters["spread"] = spread
     with schemapi.debug_mode(False):
         shown = Figure("", tuple(_panel(picture) for picture in found["pictures"]), small=True)
     return environment.get_template("fidelity.html.j2").render(
