@@ -9,7 +9,7 @@ import pytest
 from regulars import targeting
 from regulars.errors import BadInput, ShapeError, UnknownColumn
 from regulars.sources import complete_journey
-from regulars.targeting import history, page, scores, tasks
+from regulars.targeting import history, page, scores, table, tasks
 
 
 @pytest.fixture(scope="module")
@@ -127,3 +127,32 @@ def test_the_page_says_what_cannot_be_told(people):
     text = page.render(told)
     assert "What these data cannot tell" in text and "redemption: no campaigns" in text
     assert "<script" not in text and "http://" not in text and "https://" not in text
+
+
+def guessed(mean, low, trait="kids 0"):
+    score = scores.Estimate(mean, low, mean + (mean - low))
+    return tasks.Inference(trait, 801, 0.34, score, ("baby food", "diapers", "candy"))
+
+
+def test_a_guess_no_better_than_a_coin_is_not_said_to_give_anything_away():
+    told = targeting.Targeting("own", 900, 801, 1, None, None, (guessed(0.52, 0.47),), ())
+    assert page.lede(told) == [
+        "No trait that people told can be told from their baskets surely better than by a coin."
+    ]
+    both = replace(told, inferences=(guessed(0.56, 0.47), guessed(0.55, 0.51, "age 55")))
+    assert "give away age 55 best" in page.lede(both)[0]
+    text = page.render(told)
+    assert "trees and of a ridge" in text and text.count('class="scroll fit"') == 1 and "34% of 801" in text
+
+
+def test_purchases_without_categories_are_no_reassurance(panel, people, monkeypatch, capsys):
+    for name in ("redemption", "next_purchase", "inferences"):
+        monkeypatch.setattr(tasks, name, lambda *_, name=name: () if name == "inferences" else None)
+    assert targeting.study(panel, people).warnings == ()
+    told = targeting.study(replace(panel, categories=panel.categories[:1]), people)
+    told = replace(told, inferences=(guessed(0.52, 0.47),))
+    table.show(told)
+    printed = " ".join(capsys.readouterr().out.split())
+    for text in (printed, page.render(told)):
+        assert "your purchases name no categories: give --products" in text
+    assert "no reassurance" in page.lede(told)[0]

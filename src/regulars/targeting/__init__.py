@@ -18,6 +18,12 @@ from regulars.targeting.tasks import Inference, Task
 __all__ = ["Inference", "People", "Targeting", "Task", "from_file", "of_panel", "study"]
 
 
+NO_CATEGORIES = (
+    "your purchases name no categories: give --products. Without them only how often and how much somebody buys is "
+    "known, so baskets give away more than is told here, and predict more"
+)
+
+
 @dataclass(frozen=True)
 class Targeting:
     """All answers about one panel; None or empty where its data cannot tell, with the reason in ``missing``."""
@@ -30,6 +36,7 @@ class Targeting:
     next_purchase: Task | None
     inferences: tuple[Inference, ...]
     missing: tuple[str, ...]
+    warnings: tuple[str, ...] = ()  #: why the answers may mislead
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
@@ -83,4 +90,5 @@ def study(
         bought,
         guessed,
         tuple(missing),
+        () if panel.categories.height > 1 else (NO_CATEGORIES,),
     )

@@ -75,7 +75,14 @@ def lede(told: Targeting) -> list[str]:
     ]
     found = [f"Purchases over demographics, in AUC: {wording.listed(gaps)}."] if gaps else []
     if told.inferences:
-        best = told.inferences[0]
+        sure = [each for each in told.inferences if each.score.low > 0.5]
+        if not sure:
+            but = " But beware, below: that is no reassurance." if told.warnings else ""
+            found.append(
+                f"No trait that people told can be told from their baskets surely better than by a coin.{but}"
+            )
+            return found
+        best = sure[0]
         found.append(
             f"Baskets give away {best.trait} best: of one who has it and one who has not, they tell which "
             f"{best.score.mean:.0%} of the time."

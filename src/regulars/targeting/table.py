@@ -37,6 +37,8 @@ def show(told: Targeting) -> None:
         for each in told.inferences:
             grid.add_row(each.trait, *_words(each.score, ""), ", ".join(each.tells).lower())
         console.print(grid)
+    for warning in told.warnings:
+        console.print(f"\n! Beware: {warning}.", highlight=False)
     for reason in told.missing:
         console.print(f"\n! Cannot be told: {reason}.", highlight=False)
 
