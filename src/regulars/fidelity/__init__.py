@@ -149,10 +149,11 @@ def first_days(panel: Panel, shelf: Shelf, days: int) -> tuple[Panel, Shelf]:
         found = frame.join(number, on="household", maintain_order="left")
         return found.with_columns(household=pl.col("here")).select(frame.columns)
 
-    tables = {
-        name: renamed(getattr(early, name)) for name in ("households", "lines", "contacts", "redemptions")
-    }
-    return replace(early, **tables), goods
+    own = replace(
+        early, households=renamed(early.households), lines=renamed(early.lines), contacts=renamed(early.contacts),
+        redemptions=renamed(early.redemptions),
+    )  # fmt: skip
+    return own, goods
 
 
 def _each(count: int, work: Callable[[int], Any]) -> list[Any]:
