@@ -17,12 +17,12 @@ from regulars.retail.next_need import Purchases
 
 def top_frequent(history: Purchases, items: int) -> np.ndarray:
     """P-TopFreq: how many baskets before the last held the item; of two as many, the later one."""
-    return _summed(history, items, lambda back, n: 1.0 + 1e-6 / (1.0 + back))
+    return _summed(history, items, lambda back, n: 1.0 + 1e-6 / (1.0 + back), np.float64)
 
 
 def group_top_frequent(history: Purchases, items: int, personal: np.ndarray) -> np.ndarray:
     """GP-TopFreq: her own items by P-TopFreq, then everybody's by popularity."""
-    return np.asarray(personal + 1e-9 * _popularity(history, items), np.float32)
+    return np.asarray(personal + 1e-12 * _popularity(history, items), np.float64)
 
 
 def decayed(history: Purchases, items: int, kept: float = 0.96) -> np.ndarray:
@@ -88,11 +88,11 @@ def _popularity(history: Purchases, items: int) -> np.ndarray:
     return count / max(count.max(), 1)
 
 
-def _summed(history: Purchases, items: int, weight) -> np.ndarray:
-    """(N, items) float32: the weight(baskets back, baskets) of each purchase before the last basket, summed."""
-    out = np.zeros((len(history.customer_ptr) - 1, items), np.float32)
+def _summed(history: Purchases, items: int, weight, dtype=np.float32) -> np.ndarray:
+    """(N, items) of ``dtype``: the weight(baskets back, baskets) of each purchase before the last basket, summed."""
+    out = np.zeros((len(history.customer_ptr) - 1, items), dtype)
     sizes = np.diff(history.customer_ptr) - 1
-    of_basket = np.zeros(len(history.day), np.float32)
+    of_basket = np.zeros(len(history.day), dtype)
     for i, n in enumerate(sizes):
         first = history.customer_ptr[i]
         of_basket[first : first + n] = [weight(n - 1 - j, n) for j in range(n)]
