@@ -17,6 +17,7 @@ from regulars.sources.panel import (
     empty,
     merge_lines,
     shelf_from,
+    shelf_until,
     week_of,
     write_rejects,
 )
@@ -162,6 +163,23 @@ def test_a_panel_without_placement_has_none_on_its_shelf():
     shelf = shelf_from(panel_of(lines_of((0, 0, 1, 100, 0))))
     assert (shelf.placement_row == -1).all() and (shelf.store_bit == -1).all()
     assert len(shelf.display) == len(shelf.mailer) == len(shelf.placement_store) == 0
+
+
+def test_the_shelf_of_the_first_days_is_what_they_alone_reveal():
+    placed = placement_of((1, 0, 1, True, False), (2, 0, 2, False, True), (7, 1, 1, True, True))
+    rows = [(0, 0, 1, 80, 20), (3, 0, 1, 100, 0), (5, 0, 1, 30, 70), (8, 1, 1, 500, 100)]
+    whole = shelf_from(panel_of(lines_of(*rows), weeks=10), placed)
+    early = panel_of(lines_of(*rows[:2]), weeks=5)
+    until = shelf_until(early, whole)
+    own = shelf_from(early, placed.filter(pl.col("week") < 5))
+    for name in ("depth", "placement_row", "display", "mailer", "popularity", "category_product"):
+        assert np.array_equal(getattr(until, name), getattr(own, name)), name
+    assert np.array_equal(until.price[:, 0], own.price[:, 0])
+    assert (until.price[:, 1] == 1.0).all() and not until.depth[
+        :, 1
+    ].any()  # of its category only product 0 is known
+    cheap = panel_of(lines_of((0, 0, 1, 300, 0)), weeks=5)
+    assert (shelf_until(cheap, whole).price[:, 1] == 3.0).all()
 
 
 def test_rejects_are_counted_most_frequent_first_and_none_for_nothing():

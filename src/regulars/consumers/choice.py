@@ -114,7 +114,7 @@ class Explore(NamedTuple):
 
     cumulative: F32  #: (W, P) in the order of ``shelf.category_product``, starting anew in each category
     value: F32  #: (W, C) mean factor of the week over the products of a category, by popularity
-    usual: F32  #: (C,) mean of ``value`` over the weeks
+    usual: F32  #: (C,) mean of ``value`` over the weeks, or over those of the fit
     relative: F32  #: (P,) log of the usual price over the median of the category
     base: F32  #: (P,) popularity that a product would have without any promotion
     promoted: F32  #: (P,) mean factor of the weeks that promotion puts on a product
@@ -160,14 +160,17 @@ def aisle_of(
     offers: Offers | None = None,
     price_level: F32 | None = None,
     reach: F32 | None = None,
+    seen: Shelf | None = None,
 ) -> Aisle:
-    """An aisle with its tables; without offers, and of one retailer at the source's prices, unless told."""
+    """An aisle with its tables; without offers, and of one retailer at the source's prices, unless told.
+
+    ``seen`` is the shelf that the demand was fitted on, when it is another than ``shelf``.
+    """
     catalog = no_offers(shelf.price.shape[1]) if offers is None else offers
     level = np.ones(1, np.float32) if price_level is None else price_level.astype(np.float32)
     whole = np.ones(len(catalog.product_bits), np.float32) if reach is None else reach.astype(np.float32)
-    return Aisle(
-        shelf, explore_tables(shelf, demand.response), catalog, eligible_share(catalog, shelf), level, whole
-    )
+    explore = explore_tables(shelf, demand.response, seen)
+    return Aisle(shelf, explore, catalog, eligible_share(catalog, shelf), level, whole)
 
 
 def line_room(shoppers: int) -> int:
@@ -188,14 +191,17 @@ def filled(lines: int) -> int:
     return lines
 
 
-def explore_tables(shelf: Shelf, response: Sequence[float] | F32) -> Explore:
+def explore_tables(shelf: Shelf, response: Sequence[float] | F32, seen: Shelf | None = None) -> Explore:
     """Weights of products that a consumer does not know yet, week by week; once per run, 8 bytes x W x P.
 
     Parameters
     ----------
     shelf : W weeks, P products, C categories
     response : (8,) what depth, display and mailer do, ``Demand.response``
+    seen : the shelf on which popularity was counted and demand was fitted, of the same products: what is usual is
+        what was usual on it. None when it is ``shelf``
     """
+    then = None if seen is None else explore_tables(seen, response)
     weeks, products = shelf.price.shape
     categories = len(shelf.category_ptr) - 1
     cumulative = np.empty((weeks, products), np.float32)
@@ -223,8 +229,11 @@ def explore_tables(shelf: Shelf, response: Sequence[float] | F32) -> Explore:
         mixed = share * dm + (display[row] - share) * d + (mailer[row] - share) * m
         factor[week, placed] *= mixed + 1 - display[row] - mailer[row] + share
     # What was bought was bought with the promotions that there were: they must not count twice.
-    promoted = factor.mean(0, dtype=np.float64)
-    base = np.maximum(shelf.popularity, np.float32(1e-3)) / promoted
+    if then is None:
+        promoted = factor.mean(0, dtype=np.float64)
+        base = np.maximum(shelf.popularity, np.float32(1e-3)) / promoted
+    else:
+        promoted, base = then.promoted.astype(np.float64), then.base.astype(np.float64)
     total = np.ones(categories)
     total[stocked] = np.add.reduceat(base[order], starts[stocked])
     for week in range(weeks):
@@ -239,7 +248,7 @@ def explore_tables(shelf: Shelf, response: Sequence[float] | F32) -> Explore:
     for c in np.flatnonzero(stocked):
         members = order[shelf.category_ptr[c] : shelf.category_ptr[c + 1]]
         relative[members] = np.clip(price[members] - np.median(price[members]), -1.5, 1.5)
-    usual = np.maximum(value.mean(0), np.float32(1e-6)).astype(np.float32)
+    usual = np.maximum(value.mean(0), np.float32(1e-6)).astype(np.float32) if then is None else then.usual
     f32 = np.float32
     least = _least(usual, b, float(cut.max(initial=0.0)))
     return Explore(cumulative, value, usual, relative, base.astype(f32), promoted.astype(f32), cut, least)

@@ -179,10 +179,11 @@ def _replay(
     """Campaigns sent again to a population that saw nothing from August on."""
     if panel.days <= REPLAY_DAY:
         return {}
-    early, goods = holdout.cut(panel, shelf, REPLAY_DAY)
+    known = holdout.cut(panel, shelf, REPLAY_DAY)
     say("Fitting on the first seven months")
-    population, fingerprint = town.fitted(early, goods, say)
-    place = town.settle(scenario, panel, goods, population, fingerprint)
+    population, fingerprint = town.fitted(known.panel, known.seen, say)
+    here = holdout.onward(population, len(known.ahead.price))
+    place = town.settle(scenario, panel, known.ahead, here, fingerprint, known.seen)
     say("Sending the campaigns again")
     years = _each(chosen.worlds, lambda world: lived.year(scenario, place, world))
     return campaigns.replay(panel, years, REPLAY_DAY)
@@ -191,14 +192,12 @@ def _replay(
 def _held(
     panel: Panel, shelf: Shelf, span: holdout.Span, chosen: Settings, say: Callable[[str], None]
 ) -> dict[str, Any]:
-    early, goods = holdout.cut(panel, shelf, span.first)
+    known = holdout.cut(panel, shelf, span.first)
     say(f"Fitting on the weeks before week {span.weeks[0]}")
-    population, _ = town.fitted(early, goods, say)
+    population, _ = town.fitted(known.panel, known.seen, say)
     say(f"Living weeks {span.weeks[0]} to {span.weeks[1]}")
-    years = [
-        holdout.ahead(population, early, goods, span, world, chosen.seed) for world in range(chosen.worlds)
-    ]
-    told = holdout.compare(panel, goods, span, years)
+    years = [holdout.forecast(population, known, span, world, chosen.seed) for world in range(chosen.worlds)]
+    told = holdout.compare(panel, known.ahead, span, years)
     first_dow = panel.start.weekday()
     late = pl.col("day").is_between(span.first, span.end - 1)
     truth = lived.real(panel)
@@ -211,5 +210,7 @@ def _held(
         lived.Year(y.lines.with_columns(day=pl.col("day") - shift), y.redemptions, y.households, window.days)
         for y in years
     ]
-    told["two_sample"] = tell_apart(window, moved[: len(SEEDS)], goods, (first_dow + shift) % 7, peers=False)
+    told["two_sample"] = tell_apart(
+        window, moved[: len(SEEDS)], known.ahead, (first_dow + shift) % 7, peers=False
+    )
     return told

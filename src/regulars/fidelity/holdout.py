@@ -17,8 +17,8 @@ from regulars.fidelity.lived import LINES, REDEMPTIONS, Year, real
 from regulars.fitting.fidelity import figures
 from regulars.fitting.forecast import carried_on, clocks
 from regulars.fitting.rehearsal import live_from
-from regulars.shelf import Shelf, by_category
-from regulars.sources.panel import Panel, buyers
+from regulars.shelf import Shelf
+from regulars.sources.panel import Panel, shelf_until
 
 
 @dataclass(frozen=True)
@@ -56,8 +56,24 @@ def span_of(text: str, days: int) -> Span:
     return Span((a, b), (a - 1) * 7, b * 7)
 
 
-def cut(panel: Panel, shelf: Shelf, days: int) -> tuple[Panel, Shelf]:
-    """Panel and shelf as they were known after so many days: nothing of what came later but prices and placement."""
+@dataclass(frozen=True)
+class Cut:
+    """What was known after some days, and what is public of the days after them.
+
+    Attributes
+    ----------
+    panel : purchases, contacts and redemptions of the days before, all things numbered as ever
+    seen : the shelf that these purchases reveal, of the weeks they touch; a fit gets this one
+    ahead : the shelf of all weeks, to live on: prices and placement of the later weeks, popularity of before
+    """
+
+    panel: Panel
+    seen: Shelf
+    ahead: Shelf
+
+
+def cut(panel: Panel, shelf: Shelf, days: int) -> Cut:
+    """Panel and shelf as they were known after so many days."""
     lines = panel.lines.filter(pl.col("day") < days)
     known = panel.campaigns.filter(pl.col("first_day") < days)["campaign"].implode()
     early = replace(
@@ -67,25 +83,41 @@ def cut(panel: Panel, shelf: Shelf, days: int) -> tuple[Panel, Shelf]:
         contacts=panel.contacts.filter(pl.col("campaign").is_in(known)),
         redemptions=panel.redemptions.filter(pl.col("day") < days, pl.col("campaign").is_in(known)),
     )
-    popularity = buyers(lines, panel.products.height)
-    ptr, order = by_category(shelf.category, popularity, len(shelf.category_ptr) - 1)
-    return early, shelf._replace(popularity=popularity, category_ptr=ptr, category_product=order)
+    seen = shelf_until(early, shelf)
+    ahead = shelf._replace(
+        popularity=seen.popularity, category_ptr=seen.category_ptr, category_product=seen.category_product
+    )
+    return Cut(early, seen, ahead)
 
 
-def ahead(population: Population, early: Panel, shelf: Shelf, span: Span, world: int, seed: int) -> Year:
+def onward(population: Population, weeks: int) -> Population:
+    """The population with seasons for so many weeks: 1 in those that the fit has not seen."""
+    demand = population.demand
+    more = max(weeks - len(demand.week_trips), 0)
+    return replace(
+        population,
+        demand=demand._replace(
+            week_trips=np.pad(demand.week_trips, (0, more), constant_values=1),
+            week_category=np.pad(demand.week_category, ((0, more), (0, 0)), constant_values=1),
+        ),
+    )
+
+
+def forecast(population: Population, known: Cut, span: Span, world: int, seed: int) -> Year:
     """The held-out weeks, lived from where each household really stood when the fit ended."""
     key = draws.stream(seed, world)
+    here = onward(population, len(known.ahead.price))
     lines = live_from(
-        carried_on(population, early),
-        shelf,
+        carried_on(here, known.panel),
+        known.ahead,
         key,
-        clocks(population, early, key),
+        clocks(here, known.panel, key),
         span.first,
         span.end,
-        aisle=aisle_of(shelf, population.demand),
+        aisle=aisle_of(known.ahead, here.demand, seen=known.seen),
     )
     lines = lines.with_columns(coupon=pl.lit(False))
-    return Year(lines, pl.DataFrame(schema=REDEMPTIONS), len(population), span.end)
+    return Year(lines, pl.DataFrame(schema=REDEMPTIONS), len(here), span.end)
 
 
 def compare(panel: Panel, shelf: Shelf, span: Span, years: list[Year]) -> dict[str, Any]:

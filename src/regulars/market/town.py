@@ -163,7 +163,14 @@ def _calendar(panel: Panel, goods: Shelf) -> Calendar:
     return Calendar(panel.start, goods.price.shape[0], min(panel.days, 365))
 
 
-def settle(scenario: Scenario, panel: Panel, goods: Shelf, population: Population, fingerprint: str) -> Town:
+def settle(
+    scenario: Scenario,
+    panel: Panel,
+    goods: Shelf,
+    population: Population,
+    fingerprint: str,
+    seen: Shelf | None = None,
+) -> Town:
     """The town of a scenario from its parts.
 
     Parameters
@@ -171,6 +178,7 @@ def settle(scenario: Scenario, panel: Panel, goods: Shelf, population: Populatio
     scenario : how many consumers and days
     panel, goods : source of calendar, offers and names
     population, fingerprint : from :func:`fitted`
+    seen : the shelf that the population was fitted on, when it is another than ``goods``
     """
     rows = _who(scenario, len(population))
     habits = population.habits
@@ -199,7 +207,7 @@ def settle(scenario: Scenario, panel: Panel, goods: Shelf, population: Populatio
         demand=population.demand,
         household_id=household_id,
         shelf=goods,
-        aisle=aisle_of(goods, population.demand, offered.offers, reach=_reach(panel, offered)),
+        aisle=aisle_of(goods, population.demand, offered.offers, reach=_reach(panel, offered), seen=seen),
         calendar=calendar,
         catalogs=catalogs,
         history=_history(panel, fitted_row, habits.consumer, offered),
@@ -274,11 +282,13 @@ def _kept_shelf(panel: Panel) -> Shelf:
 
 
 def fitted(panel: Panel, goods: Shelf, say: Callable[[str], None] = _quiet) -> tuple[Population, str]:
-    """The population of a source, fitted now or before, and a fingerprint of data and code."""
+    """The population of a source, fitted now or before, and a fingerprint of data, shelf and code."""
     digest = hashlib.blake2b(digest_size=12)
     digest.update(_digest_of("sources", "fitting", "consumers", "shelf.py", "draws.py").encode())
     for name in SCHEMAS:
         digest.update(str(getattr(panel, name).hash_rows(seed=1).sum()).encode())
+    for array in goods:
+        digest.update(str(array.shape).encode() + np.ascontiguousarray(array).tobytes())
     fingerprint = digest.hexdigest()
     path = cache_folder() / f"population-{fingerprint}.parquet"
     if path.is_file():

@@ -301,7 +301,7 @@ def shelf_from(panel: Panel, placement: pl.DataFrame | None = None) -> Shelf:
     if len(mailer):
         in_mailer: NDArray[np.bool_] = np.any(mailer, axis=1)
         mailed = (row >= 0) & in_mailer[row]
-    price, depth = _prices(panel.lines, mailed)
+    price, depth, _ = _prices(panel.lines, mailed)
     popularity = buyers(panel.lines, products)
     category = panel.products["category"].to_numpy().astype(np.uint16)
     ptr, order = by_category(category, popularity, panel.categories.height)
@@ -323,6 +323,52 @@ def shelf_from(panel: Panel, placement: pl.DataFrame | None = None) -> Shelf:
     return shelf
 
 
+def shelf_until(early: Panel, shelf: Shelf) -> Shelf:
+    """The shelf as the first days of a panel reveal it, and nothing that came later.
+
+    Parameters
+    ----------
+    early : the first days of a panel, its products and stores numbered as ever
+    shelf : of the whole panel; only its placement in the weeks of ``early`` is read, which was public then
+
+    Returns
+    -------
+    Shelf
+        As many weeks as ``early`` touches. A product that was not sold in them has no buyer and no discount, and costs
+        the median of its category.
+    """
+    weeks, products = early.weeks, early.products.height
+    row = shelf.placement_row[:weeks]
+    used = row[row >= 0]
+    first_rows = int(used.max()) + 1 if len(used) else 0
+    display, mailer = shelf.display[:first_rows], shelf.mailer[:first_rows]
+    mailed = np.zeros((weeks, products), bool)
+    if first_rows:
+        in_mailer: NDArray[np.bool_] = np.any(mailer, axis=1)
+        mailed = (row >= 0) & in_mailer[row]
+    price, depth, sold = _prices(early.lines, mailed)
+    popularity = buyers(early.lines, products)
+    ptr, order = by_category(shelf.category, popularity, len(shelf.category_ptr) - 1)
+    usual = np.exp(np.log(price.astype(np.float64)).mean(0))
+    for c in range(len(ptr) - 1):
+        members = order[ptr[c] : ptr[c + 1]]
+        known, unknown = members[sold[members]], members[~sold[members]]
+        if len(known) and len(unknown):
+            price[:, unknown] = np.float32(np.median(usual[known]))
+    until = shelf._replace(
+        price=price,
+        depth=depth,
+        placement_row=row,
+        display=display,
+        mailer=mailer,
+        popularity=popularity,
+        category_ptr=ptr,
+        category_product=order,
+    )
+    check(until)
+    return until
+
+
 def buyers(lines: pl.DataFrame, products: int) -> NDArray[np.float32]:
     """(P,) how many households bought each product."""
     pairs = lines.select("household", "product").unique()
@@ -331,7 +377,8 @@ def buyers(lines: pl.DataFrame, products: int) -> NDArray[np.float32]:
 
 def _prices(
     lines: pl.DataFrame, mailed: NDArray[np.bool_]
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.bool_]]:
+    """(W, P) price and depth, and (P,) whether a price of the product was ever seen."""
     weeks, products = mailed.shape
     gross = pl.col("net_cents") + pl.col("retail_disc_cents") + pl.col("coupon_match_cents")
     # A line without a price (a free item, an unknown discount) says nothing about the shelf price.
@@ -367,7 +414,7 @@ def _prices(
     for same in (mailed, ~mailed):
         nearest, found = _nearest_within(known & same, _DEPTH_WEEKS)
         unsold = np.where(same & found, depth[nearest, column], unsold)
-    return price, np.where(known, depth, unsold)
+    return price, np.where(known, depth, unsold), np.asarray(known.any(axis=0))
 
 
 _DEEPEST = np.float32(0.99)  # a depth of 1 would be a gift, and log(1 - depth) infinite
