@@ -140,7 +140,8 @@ def measure(
 
 def first_days(panel: Panel, shelf: Shelf, days: int) -> tuple[Panel, Shelf]:
     """Panel and shelf of its first days, with those households that bought in them."""
-    early, goods = holdout.cut(panel, shelf, days)
+    known = holdout.cut(panel, shelf, days)
+    early, goods = known.panel, known.seen
     bought = early.lines["household"].unique().implode()
     here = early.households.filter(pl.col("household").is_in(bought))
     number = here.select("household", here=pl.int_range(pl.len(), dtype=pl.UInt32))
