@@ -286,7 +286,8 @@ class Shop:
             np.full((1, 9), 255, np.uint8), np.zeros((1, 9), np.int16), np.zeros(1, np.uint32)
         )
         record = records.new(1, self.categories)
-        record.optin[:] = 255
+        for channel in Channel:
+            records.opted(record, np.zeros(1, np.int64), channel, True)
         self.retailer.seat(record, everything, Entries(1))
         who, hour = np.zeros(1, np.int32), np.full(1, 12)
         contact_rules.why_not(record, everything.bits, who, day, hour, self.retailer.rules)
