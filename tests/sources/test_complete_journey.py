@@ -185,7 +185,7 @@ def test_a_hidden_week_is_guessed_better_than_by_full_price(panel, shelf):
     hidden = sold.filter(pl.Series(rng.random(sold.height) < 0.02))
     lines = panel.lines.join(hidden, on=["week", "product"], how="anti")
     mailed = (shelf.placement_row >= 0) & shelf.mailer.any(axis=1)[shelf.placement_row]
-    _, guessed = _prices(lines, mailed)
+    _, guessed, _ = _prices(lines, mailed)
     cell = hidden["week"].to_numpy(), hidden["product"].to_numpy()
     error = np.abs(guessed[cell] - shelf.depth[cell]).mean()
     full_price_error = shelf.depth[cell].mean()
