@@ -99,7 +99,7 @@ def number(live, user="", device=""):
     """The customer's number, -1 for nobody."""
 
     def work_on(work):
-        return live.shop._found(work, [ask(user, 0, device)])[0].customer
+        return live.shop.found(work, [ask(user, 0, device)])[0].customer
 
     return live.call(work_on)
 

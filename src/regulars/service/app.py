@@ -197,21 +197,12 @@ async def _not_shared(service: Service, asked: Asked, names: tuple[Name, ...]) -
 
     def work_on(work: Transaction) -> None:
         shop = asked.shop
-        digests = {name: naming.digest(shop.secret, name) for name in names}
-        found = work.aliases(shop.number, list(digests.values()))
-        name = next((name for name in names if digests[name] in found), None)  # her own comes first
-        if name is None:
-            return
-        number = found[digests[name]]
-        into = work.merged_into(shop.number, [number]).get(number, number)
-        if name is not names[0] and work.owned(shop.number, [into], naming.HERS):
-            return  # she is new; the device is somebody else's
-        seats = shop.seat(work, [into])
-        if into not in seats.place or not (seats.consent.bits[seats.place[into]] & 1 << Purpose.SHARE).any():
+        who = shop.found(work, [Ask(-1, None, asked.received_ms, "", names)])[0].customer
+        seats = shop.seat(work, [who])
+        if who not in seats.place or not (seats.consent.bits[seats.place[who]] & 1 << Purpose.SHARE).any():
             return
         today = shop.calendar.day(asked.received_ms)
-        shop.open_day(work, today)
-        intake.no_sharing(shop, seats, [into], today)
+        intake.no_sharing(shop, seats, [who], today)
         shop.keep(work, seats, consent=True)
 
     await _in_transaction(service, asked, work_on)

@@ -396,7 +396,7 @@ class Shop:
         """
         # Locked before it is read who is who, so that nobody is merged meanwhile.
         tenant = self.open_day(work, self.calendar.day(now_ms))
-        asks = self._found(work, told)
+        asks = self.found(work, told)
         answers: dict[int, Answer] = {}
         budget = self.retailer.rules.budget_per_day is not None
         for wave in _waves(asks):
@@ -448,7 +448,7 @@ class Shop:
         work.add_entries(self.number, entries)
         work.change_customers(self.number, ("contact", "entries", "chain", "kept"), changed)
 
-    def _found(self, work: Transaction, asks: Sequence[Ask]) -> list[Ask]:
+    def found(self, work: Transaction, asks: Sequence[Ask]) -> list[Ask]:
         """The same asks with the numbers of those who are known under their names."""
         digests = {name: digest(self.secret, name) for ask in asks for name in ask.names}
         if not digests:

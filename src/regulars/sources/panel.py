@@ -5,6 +5,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -297,11 +298,7 @@ def shelf_from(panel: Panel, placement: pl.DataFrame | None = None) -> Shelf:
     """
     weeks, products, stores = panel.weeks, panel.products.height, panel.stores.height
     row, display, mailer, store_bit, placement_store = _placement(placement, weeks, products, stores)
-    mailed = np.zeros((weeks, products), bool)
-    if len(mailer):
-        in_mailer: NDArray[np.bool_] = np.any(mailer, axis=1)
-        mailed = (row >= 0) & in_mailer[row]
-    price, depth, _ = _prices(panel.lines, mailed)
+    price, depth, _ = _prices(panel.lines, _mailed(row, mailer))
     popularity = buyers(panel.lines, products)
     category = panel.products["category"].to_numpy().astype(np.uint16)
     ptr, order = by_category(category, popularity, panel.categories.height)
@@ -337,17 +334,12 @@ def shelf_until(early: Panel, shelf: Shelf) -> Shelf:
         As many weeks as ``early`` touches. A product that was not sold in them has no buyer and no discount, and costs
         the median of its category.
     """
-    weeks, products = early.weeks, early.products.height
-    row = shelf.placement_row[:weeks]
+    row = shelf.placement_row[: early.weeks]
     used = row[row >= 0]
     first_rows = int(used.max()) + 1 if len(used) else 0
     display, mailer = shelf.display[:first_rows], shelf.mailer[:first_rows]
-    mailed = np.zeros((weeks, products), bool)
-    if first_rows:
-        in_mailer: NDArray[np.bool_] = np.any(mailer, axis=1)
-        mailed = (row >= 0) & in_mailer[row]
-    price, depth, sold = _prices(early.lines, mailed)
-    popularity = buyers(early.lines, products)
+    price, depth, sold = _prices(early.lines, _mailed(row, mailer))
+    popularity = buyers(early.lines, early.products.height)
     ptr, order = by_category(shelf.category, popularity, len(shelf.category_ptr) - 1)
     usual = np.exp(np.log(price.astype(np.float64)).mean(0))
     for c in range(len(ptr) - 1):
@@ -367,6 +359,14 @@ def shelf_until(early: Panel, shelf: Shelf) -> Shelf:
     )
     check(until)
     return until
+
+
+def _mailed(row: NDArray[np.int32], mailer: NDArray[Any]) -> NDArray[np.bool_]:
+    """(W, P) whether a product was in any store's mailer in a week."""
+    if not len(mailer):
+        return np.zeros(row.shape, bool)
+    in_mailer: NDArray[np.bool_] = np.any(mailer, axis=1)
+    return (row >= 0) & in_mailer[row]
 
 
 def buyers(lines: pl.DataFrame, products: int) -> NDArray[np.float32]:
