@@ -72,6 +72,26 @@ def test_baskets_give_age_away_and_noise_gives_nothing(panel, people):
     assert found["noise"].low < 0.5 < found["noise"].high
 
 
+def test_an_interval_across_folds_is_wider_and_still_about_the_score():
+    rng = np.random.default_rng(4)
+    score, did = rng.normal(size=300), (rng.random(300) < 0.4).astype(np.uint8)
+    asked = (did, {"s": score}, np.arange(300), 1, {})
+    once, across = (scores.compare(*asked, wider)[0]["s"] for wider in (1.0, scores.across_folds(10)))
+    assert once.mean == across.mean
+    assert (across.high - across.low) / (once.high - once.low) == pytest.approx((1 + 10 / 9) ** 0.5)
+
+
+@pytest.mark.slow
+def test_noise_misses_a_coin_about_as_often_as_an_interval_may(panel, people):
+    rng = np.random.default_rng(9)
+    noise = {
+        f"noise {k}": (rng.random(len(people.household)) < rng.uniform(0.1, 0.5)).astype(np.float32)
+        for k in range(40)
+    }
+    found = tasks.inferences(panel, replace(people, traits=noise), 1, lambda _: None)
+    assert sum(not each.score.low < 0.5 < each.score.high for each in found) <= 5
+
+
 @pytest.mark.slow
 def test_purchases_beat_demographics_and_the_same_seed_says_the_same(panel, people):
     told = tasks.redemption(panel, people, 1)
@@ -94,8 +114,35 @@ def test_a_table_of_people_is_joined_by_the_customers_name(panel, tmp_path):
     rows = "\n".join(f"{who},{'yes' if k % 3 else 'no'}" for k, who in enumerate(ids))
     people = targeting.from_file(own_people(tmp_path, f"customer,pet\n{rows}\n"), panel, "customer")
     assert people.household.tolist() == list(range(200))
-    assert set(people.traits) == {"pet yes", "pet no"}
-    assert people.traits["pet yes"][:4].tolist() == [0, 1, 1, 0]
+    assert set(people.traits) == set(people.names) == {"pet: no"}
+    assert people.traits["pet: no"][:4].tolist() == [1, 0, 0, 1]
+
+
+def test_every_column_is_studied_or_named(panel, tmp_path, monkeypatch):
+    """Beside a column that was studied before, in numbers, in names, and one that tells nobody from another."""
+    ids = panel.households["household_id"][:400].to_list()
+    ages, towns = ("25-34", "55-64", "65+"), ("Here", "There", "Elsewhere")
+    rows = [
+        f'{who},{ages[k % 3]},"1,{k:03}",{towns[k % 3]},{chr(97 + k // 26)}{chr(97 + k % 26)}'
+        for k, who in enumerate(ids)
+    ]
+    text = "card,age,income,town,nickname\n" + "\n".join([*rows, "stranger,65+,1,Here,zz"]) + "\n"
+    people = targeting.from_file(own_people(tmp_path, text), panel)
+    assert set(people.traits) == {
+        "age 55 or older", "income above 1,199", "town: Elsewhere", "town: Here", "town: There",
+    }  # fmt: skip
+    assert people.traits["income above 1,199"].sum() == 200
+    assert people.not_studied == ("nickname",)
+    assert (people.rows, people.nobody) == (401, 1)
+    for name in ("redemption", "next_purchase"):
+        monkeypatch.setattr(tasks, name, lambda *_: None)
+    monkeypatch.setattr(tasks, "inferences", lambda *_: (guessed(0.7, 0.6),))
+    told = targeting.study(panel, people)
+    assert "1 of the 401 people you gave are in no purchase" in told.warnings[0]
+    assert told.missing[-1].startswith("inference of nickname: no trait is told by at least 40")
+    income = people.codes[:, people.names.index("income")]
+    assert income.tolist() == list(range(400))
+    assert people.codes[:, people.names.index("town: Here")].sum() == 134
 
 
 @pytest.mark.parametrize(

@@ -129,14 +129,14 @@ def inference_auc(panel: Panel, year: Year) -> dict[str, float]:
     found = {"infer_age": float("nan"), "infer_kids": float("nan")}
     if len(known) < 100:
         return found
-    cents = np.zeros((year.households, panel.categories.height), np.float64)
+    bought = np.zeros((year.households, panel.categories.height), np.float64)
     np.add.at(
-        cents,
+        bought,
         (year.lines["household"].to_numpy(), year.lines["category"].to_numpy()),
         1.0,
     )
-    share = np.log1p(1000 * cents / np.maximum(cents.sum(1, keepdims=True), 1.0))
-    x = share[known][:, (cents[known] > 0).sum(0) >= LEAST_BUYERS]
+    share = np.log1p(1000 * bought / np.maximum(bought.sum(1, keepdims=True), 1.0))
+    x = share[known][:, (bought[known] > 0).sum(0) >= LEAST_BUYERS]
     older = [k for k, word in enumerate(words["age"]) if _first_number(word) >= 55]
     some = [k for k, word in enumerate(words["kids"]) if _first_number(word) >= 1]
     labels = {

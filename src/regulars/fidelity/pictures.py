@@ -18,13 +18,13 @@ def pictures(truth: Year, years: Sequence[Year], replay: Mapping[str, Any]) -> l
     """Each picture: name, title, x, y (what the axes are), labels, real and simulated (mean over worlds)."""
     drawn: list[tuple[str, str, str, str, list[str], Callable[[Year], F64]]] = [
         ("trips", "Shopping days", "a week", "households",
-         [f"{k / 4:g}" for k in range(17)], _trips),
+         _and_more([f"{k / 4:g}" for k in range(17)]), _trips),
         ("gaps", "Gaps between trips", "days", "gaps",
-         [str(k + 1) for k in range(LONGEST_GAP)], _gaps),
+         _and_more([str(k + 1) for k in range(LONGEST_GAP)]), _gaps),
         ("baskets", "Baskets", "categories in one", "baskets",
-         [str(k + 1) for k in range(LARGEST_BASKET)], _baskets),
+         _and_more([str(k + 1) for k in range(LARGEST_BASKET)]), _baskets),
         ("repertoire", "Repertoire", "different categories in all", "households",
-         [str(10 * k) for k in range(21)], _repertoire),
+         _and_more([str(10 * k) for k in range(21)]), _repertoire),
         ("spend", "Spend", "tenth of households, largest first", "spend",
          [str(k + 1) for k in range(10)], _spend),
         ("stores", "First store", "its share of trips, %", "households",
@@ -56,6 +56,11 @@ def pictures(truth: Year, years: Sequence[Year], replay: Mapping[str, Any]) -> l
                 }
             )  # fmt: skip
     return found
+
+
+def _and_more(labels: list[str]) -> list[str]:
+    """The last of them holds what is more, too."""
+    return [*labels[:-1], f"{labels[-1]}+"]
 
 
 def _plain(shares: F64) -> list[float]:

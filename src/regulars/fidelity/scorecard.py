@@ -205,6 +205,7 @@ def _part(
         "target": [_plain(low), _plain(high)],
         "real": _plain(own),
         "measured": None, "low": None, "high": None, "inside": None, "held_out": None,
+        "worlds_inside": None,
         "why_not": None if measurable else LACKS[part.lacks],
     }  # fmt: skip
     if measurable:
@@ -214,6 +215,7 @@ def _part(
             "measured": _plain(middle),
             "low": _plain(float(found.min())),
             "high": _plain(float(found.max())),
+            "worlds_inside": [int(inside.sum()), tried],
             # What nobody can measure in purchases counts when it holds in at least half of the worlds; where it cannot
             # be told it does not hold. A bound that is None here is infinite.
             "inside": bool(inside.sum() >= tried / 2) if role == MECHANISM else bool(low <= middle <= high),

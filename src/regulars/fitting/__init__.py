@@ -65,9 +65,10 @@ def fit(
 
     Parameters
     ----------
-    panel : purchases of N households, two or more, over any number of days shelf : what stood on the shelf in
-    the weeks of the panel progress : told what is being done and how far it is calibrate_rounds : how often
-    the span is lived and compared with the real one; 0 leaves the first estimates
+    panel : purchases of N households, two or more, over any number of days
+    shelf : what stood on the shelf in the weeks of the panel
+    progress : told what is being done and how far it is
+    calibrate_rounds : how often the span is lived and compared with the real one; 0 leaves the first estimates
 
     Returns
     -------

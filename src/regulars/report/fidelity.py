@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 REAL, SIMULATED = INK, POLICIES["considerate"]
 #: Features named as giving the simulation away.
 WORST = 6
+#: Columns from which on a terminal shows the table with its worlds and roles.
+WIDE_TERMINAL = 120
 _MARKS = {True: "inside", False: "outside", None: "not measured"}
 
 
@@ -98,24 +100,32 @@ def show(found: Mapping[str, Any], console: Console | None = None) -> None:
 
     console = console or Console(highlight=False)
     console.print(f"\n[bold]{headline(found)}[/bold]\n")
+    wide = console.width >= WIDE_TERMINAL
+    names = ("", "fact", "target", "real", "measured", "worlds", "", "role")
+    shown = [k for k, name in enumerate(names) if wide or name not in ("worlds", "role")]
     grid = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("", "fact", "target", "real", "measured", "worlds", "", "role"):
-        grid.add_column(name, justify="left" if name in ("fact", "role", "") else "right")
+    for k in shown:
+        left = names[k] in ("fact", "role", "")
+        grid.add_column(names[k], justify="left" if left else "right", no_wrap=names[k] != "fact")
     for row in found["rows"]:
         for k, part in enumerate(row["parts"]):
-            grid.add_row(
+            cells = (
                 str(row["row"]) if k == 0 else "", part["fact"], band(part["target"]), number(part["real"]),
                 measure(part), spread(part), _MARKS[part["inside"]], row["role"] if k == 0 else "",
             )  # fmt: skip
+            grid.add_row(*(cells[k] for k in shown))
             if part["why_not"]:
                 grid.add_row("", f"  {part['why_not']}")
             elif part["held_out"]:
                 later = part["held_out"]
-                grid.add_row(
+                cells = (
                     "", "  held out", band(later["target"]), number(later["real"]), number(later["measured"]), "",
-                    _MARKS[later["inside"]],
+                    _MARKS[later["inside"]], "",
                 )  # fmt: skip
+                grid.add_row(*(cells[k] for k in shown))
     console.print(grid)
+    if not wide:
+        console.print("How far the worlds lie apart: the page, --json, or a wider terminal.", style="dim")
     console.print()
     for sentence in sentences(found):
         console.print(sentence)

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from regulars.errors import ShapeError
+from regulars.report import wording
 from regulars.sources.panel import Panel
 from regulars.targeting import tasks
 from regulars.targeting.people import FEWEST, People, from_file, of_panel
@@ -77,9 +78,15 @@ def study(
         )
     if bought is None:
         missing.append("next purchase: the data span less than 28 weeks, or too few bought")
-    if not guessed:
+    if people.not_studied or not guessed:
+        of = f" of {wording.listed(people.not_studied)}" if people.not_studied else ""
         missing.append(
-            f"inference: no trait is told by at least {FEWEST} who have it and {FEWEST} who do not"
+            f"inference{of}: no trait is told by at least {FEWEST} who have it and {FEWEST} who do not"
+        )
+    warnings = [] if panel.categories.height > 1 else [NO_CATEGORIES]
+    if people.nobody:
+        warnings.append(
+            f"{people.nobody:,} of the {people.rows:,} people you gave are in no purchase; the answers are of the others"
         )
     return Targeting(
         panel.source,
@@ -90,5 +97,5 @@ def study(
         bought,
         guessed,
         tuple(missing),
-        () if panel.categories.height > 1 else (NO_CATEGORIES,),
+        tuple(warnings),
     )

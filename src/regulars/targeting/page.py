@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from regulars.report import charts, colours, wording
-from regulars.targeting import Targeting
+from regulars.targeting import NO_CATEGORIES, Targeting
 from regulars.targeting.scores import Estimate
 from regulars.targeting.tasks import WHAT, WHO, Task
 
@@ -77,7 +77,7 @@ def lede(told: Targeting) -> list[str]:
     if told.inferences:
         sure = [each for each in told.inferences if each.score.low > 0.5]
         if not sure:
-            but = " But beware, below: that is no reassurance." if told.warnings else ""
+            but = " But beware, below: that is no reassurance." if NO_CATEGORIES in told.warnings else ""
             found.append(
                 f"No trait that people told can be told from their baskets surely better than by a coin.{but}"
             )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
@@ -17,6 +17,8 @@ from regulars.terms import F32, I64
 
 #: A trait is studied when so many people have it and as many do not.
 FEWEST = 40
+#: Of a column with more values than this, a number is split at its median and a name keeps the most told ones.
+MOST_VALUES = 12
 #: Traits of The Complete Journey that have been studied before, as (name, column, pattern of its values).
 _KNOWN = (
     ("age 55 or older", "age", r"55-64|65\+"),
@@ -25,6 +27,8 @@ _KNOWN = (
     ("kids at home", "kids_count", r"[123]\+?"),
     ("lives alone", "household_size", r"1"),
 )
+#: What values of one scale may differ by: numbers, signs and words of limits.
+_NUMBERS = re.compile(r"under|below|less than|over|above|more than|or (more|older|less)|[\d.,\s<>=+$€£-]")
 
 
 @dataclass(frozen=True)
@@ -34,15 +38,21 @@ class People:
     Attributes
     ----------
     household : (M,) index into ``Panel.households``, rising
-    names : of the K columns
-    codes : (M, K) float32, each column's values as 0, 1, 2 ... in their order; nan where not told
+    names : of the K columns of ``codes``: a column that was told, or one with one of its values
+    codes : (M, K) float32, values that differ by their numbers alone as 0, 1, 2 ... in their order, every other value
+        as a column of 0 and 1; nan where not told
     traits : by name, (M,) float32: 1 has it, 0 has it not, nan not told
+    not_studied : columns of which no trait has people enough on both sides
+    rows, nobody : how many rows told, and how many of them are of nobody who bought
     """
 
     household: I64
     names: tuple[str, ...]
     codes: F32
     traits: Mapping[str, F32]
+    not_studied: tuple[str, ...] = ()
+    rows: int = 0
+    nobody: int = 0
 
 
 def of_panel(panel: Panel) -> People:
@@ -81,30 +91,62 @@ def from_file(path: str | os.PathLike[str], panel: Panel, card: str = "card") ->
         raise BadInput(
             raw.file, None, card, "the only column", "There is nothing else; add a column such as age"
         )
-    return _people(known, told)
+    return replace(_people(known, told), rows=rows.height, nobody=rows.height - known.height)
 
 
 def _people(known: pl.DataFrame, told: list[str]) -> People:
-    codes = np.full((known.height, len(told)), np.nan, np.float32)
-    for k, name in enumerate(told):
+    coded: dict[str, F32] = {}
+    traits: dict[str, F32] = {}
+    not_studied = []
+    for name in told:
         values = sorted(known[name].drop_nulls().unique().to_list(), key=_order)
-        place = {value: float(j) for j, value in enumerate(values)}
-        codes[:, k] = [place.get(value, np.nan) for value in known[name].to_list()]
+        if _one_scale(values):
+            place = {value: float(j) for j, value in enumerate(values)}
+            coded[name] = np.array([place.get(v, np.nan) for v in known[name].to_list()], np.float32)
+        else:
+            coded |= {
+                f"{name}: {value}": _flags(known[name], [value]) for value in _telling(known[name], values)
+            }
+        found = {trait: flags for trait, flags in _traits(known[name], values).items() if _enough(flags)}
+        for trait, flags in found.items():
+            if not any(np.array_equal(flags, other, equal_nan=True) for other in traits.values()):
+                traits[trait] = flags
+        if not found:
+            not_studied.append(name)
+    codes = np.column_stack(list(coded.values())) if coded else np.zeros((known.height, 0), np.float32)
     household = known["household"].to_numpy().astype(np.int64)
-    return People(household, tuple(told), codes, _traits(known, told))
+    return People(household, tuple(coded), codes, traits, tuple(not_studied))
 
 
-def _traits(known: pl.DataFrame, told: list[str]) -> dict[str, F32]:
-    found = {}
-    for name, column, pattern in _KNOWN:
-        if column in told:
-            found[name] = _flags(known[column], [v for v in known[column].unique() if _is(v, pattern)])
-    if not any(_enough(flags) for flags in found.values()):
-        # Data of the user's own: each value of each column against the others.
-        for column in told:
-            for value in sorted(known[column].drop_nulls().unique().to_list(), key=_order):
-                found[f"{column} {value}"] = _flags(known[column], [value])
-    return {name: flags for name, flags in found.items() if _enough(flags)}
+def _traits(column: pl.Series, values: list[object]) -> dict[str, F32]:
+    """What might be guessed of one column: what was studied before, above its median, or each value."""
+    known = {
+        name: _flags(column, [v for v in values if _is(v, pattern)])
+        for name, where, pattern in _KNOWN
+        if where == column.name
+    }
+    if any(_enough(flags) for flags in known.values()):
+        return known
+    title = column.name.replace("_", " ")
+    if len(values) > MOST_VALUES and _one_scale(values):
+        place = {value: j for j, value in enumerate(values)}
+        middle = values[int(np.median([place[v] for v in column.drop_nulls().to_list()]))]
+        above = values[place[middle] + 1 :]
+        return {f"{title} above {middle}": _flags(column, above)}
+    return {f"{title}: {value}": _flags(column, [value]) for value in _telling(column, values)}
+
+
+def _telling(column: pl.Series, values: list[object]) -> list[object]:
+    """The values that say something of their own: the most told ones, and the rarer of two."""
+    often = {value: int((column == value).sum()) for value in values}
+    most = sorted(values, key=lambda value: -often[value])[:MOST_VALUES]
+    return most[1:] if len(values) == 2 else [value for value in values if value in most]
+
+
+def _one_scale(values: list[object]) -> bool:
+    """Whether values differ by their numbers alone, such as "Under 15K", "15-24K" and "250K+"."""
+    words = {_NUMBERS.sub("", str(value).lower()) for value in values}
+    return len(words) == 1 and all(re.search(r"\d", str(value)) for value in values)
 
 
 def _is(value: object, pattern: str) -> bool:
@@ -123,10 +165,11 @@ def _enough(flags: F32) -> bool:
 def _order(value: object) -> tuple[float, str]:
     """Values with a number in them by the first of these, "Under 15K" before "15-24K"."""
     text = str(value)
-    number = re.search(r"\d+(\.\d+)?", text)
+    number = re.search(r"\d{1,3}(,\d{3})+(\.\d+)?|\d+(\.\d+)?", text)
     if not number:
         return (-1.0, text)
-    return (float(number.group()) - (0.5 if text.lower().startswith(("under", "<", "below")) else 0.0), text)
+    first = float(number.group().replace(",", ""))
+    return (first - (0.5 if text.lower().startswith(("under", "<", "below")) else 0.0), text)
 
 
 def rows_of(people: People, household: I64) -> I64:

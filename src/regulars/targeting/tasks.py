@@ -15,7 +15,7 @@ from regulars.prediction import boosted, log_odds, logistic, ridge
 from regulars.sources.panel import Panel
 from regulars.targeting import history
 from regulars.targeting.people import People, rows_of
-from regulars.targeting.scores import Estimate, compare
+from regulars.targeting.scores import Estimate, across_folds, compare
 from regulars.terms import F32, F64, I64, U8
 
 #: Categories whose next purchase is predicted: the most bought.
@@ -75,13 +75,17 @@ def redemption(panel: Panel, people: People, seed: int) -> Task | None:
     parts: list[tuple[I64, F32, U8, NDArray[np.bool_]]] = []
     for campaign in asked.iter_rows(named=True):
         sent = panel.contacts.filter(pl.col("campaign") == campaign["campaign"])["household"].to_numpy()
-        used = panel.redemptions.filter(pl.col("campaign") == campaign["campaign"])["household"].to_numpy()
+        learned = campaign["first_day"] < split
+        # What was redeemed after the split is not known of a campaign that is learned from.
+        until = split if learned else panel.days
+        used = panel.redemptions.filter(
+            (pl.col("campaign") == campaign["campaign"]) & (pl.col("day") < until)
+        )["household"].to_numpy()
         who = np.unique(sent.astype(np.int64))
         sort = np.full(len(who), types.index(campaign["type"]), np.float32)
         before = history.general(panel, days, who, campaign["first_day"])
         x = np.column_stack([sort, before, _about_campaign(panel, campaign, who)])
-        early = np.full(len(who), campaign["first_day"] < split)
-        parts.append((who, x, np.isin(who, used).astype(np.uint8), early))
+        parts.append((who, x, np.isin(who, used).astype(np.uint8), np.full(len(who), learned)))
     if not parts:
         return None
     who, x, did, early = (np.concatenate([part[k] for part in parts]) for k in range(4))
@@ -294,7 +298,7 @@ def inferences(panel: Panel, people: People, seed: int, tell: Callable[[str], No
         for train, test in folds.split(told, did):
             score[test], slopes = logistic(x[told[train]], did[train], x[told[test]], 0.002)
             weights += slopes / FOLDS
-        estimate, _ = compare(did, {trait: score}, told, seed, {})
+        estimate, _ = compare(did, {trait: score}, told, seed, {}, across_folds(FOLDS))
         most = list(dict.fromkeys(names[j] for j in np.argsort(-weights, kind="stable")[:9]))[:3]
         found.append(Inference(trait, len(told), float(did.mean()), estimate[trait], tuple(most)))
     return tuple(sorted(found, key=lambda each: -each.score.mean))
