@@ -94,11 +94,12 @@ class SqliteStore(Store):
             self._at = sqlite3.connect(
                 self.path, timeout=WAIT_MS / 1000, isolation_level=None, check_same_thread=False, cached_statements=256
             )  # fmt: skip
-            for pragma in (
-                "journal_mode = WAL", "synchronous = FULL", "secure_delete = ON", "temp_store = MEMORY",
-                "foreign_keys = ON", "cache_size = -65536", "wal_autocheckpoint = 0",
-            ):  # fmt: skip
-                self._at.execute(f"PRAGMA {pragma}")
+            with self._turn():  # SQLite does not wait for others who set up the log of an empty file
+                for pragma in (
+                    "journal_mode = WAL", "synchronous = FULL", "secure_delete = ON", "temp_store = MEMORY",
+                    "foreign_keys = ON", "cache_size = -65536", "wal_autocheckpoint = 0",
+                ):  # fmt: skip
+                    self._at.execute(f"PRAGMA {pragma}")
         except sqlite3.Error as error:
             raise _unopened(path, error) from error
         self._full = threading.Event()
@@ -183,5 +184,6 @@ class SqliteStore(Store):
         self._closed = True
         self._full.set()
         self._copier.join()
-        self._at.close()
+        with self._turn():  # the last one to go takes the log away
+            self._at.close()
         self._door.close()
