@@ -109,6 +109,23 @@ def test_a_channel_that_is_closed_or_opened_is_in_the_ledger_and_leaves_the_othe
     assert made.ledger.of[3] == [] and verify(made.ledger.of[7]) is None
 
 
+def test_who_leaves_a_channel_by_a_reaction_finds_it_in_her_ledger_once(shop):
+    made = shop("considerate", ledger=Entries(120))
+    made.record.optin[:] = 0b1111
+    decided = made.decide(3)
+    assert len(decided.number) > 2
+    what = np.zeros(len(decided.number), np.uint16)
+    what[0], what[1] = 1 << Reaction.UNSUBSCRIBE, 1 << Reaction.BLOCK
+    for _ in range(2):  # told twice counts once
+        made.react(3, decided, what, np.full(len(what), 255, np.uint8))
+    left = [
+        [e.context for e in made.ledger.of[row] if e.kind == Kind.WITHDRAWN] for row in decided.customer[:3]
+    ]
+    assert left[0] == [f"channel={Channel(int(decided.channel[0])).name}"]
+    assert sorted(left[1]) == sorted(f"channel={Channel(k).name}" for k in range(4))
+    assert left[2] == []
+
+
 @pytest.mark.parametrize(
     ("rows", "scopes", "purposes"),
     [

@@ -47,6 +47,9 @@ def test_an_unsubscribe_that_is_the_first_request_of_a_day_is_obeyed(loud):
     told = loud.ask("POST", path, {"reactions": ["unsubscribe"]}, "serve", headers={"Sec-GPC": "1"})
     assert told.status_code == 200
     assert not column(live, "ada", "optin") >> Channel[said["channel"].upper()] & 1
+    entries = loud.account("ada")["ledger"]
+    closed = [e for e in entries if e["kind"] == "withdrawn" and e["context"].startswith("channel=")]
+    assert [e["context"] for e in closed] == [f"channel={said['channel'].upper()}"]
 
 
 def test_who_was_seated_before_a_day_was_closed_is_not_written_back(loud):

@@ -363,6 +363,7 @@ class Retailer:
         if not len(reactions):
             return
         before, now = self.pending.react(decisions.number, reactions, reason)
+        open_before = self.record.optin[decisions.customer]
         records.reacted(
             self.record,
             decisions.customer,
@@ -372,6 +373,16 @@ class Retailer:
             now,
             day + self.rules.unlike_days,
         )
+        self._left(day, decisions.customer, open_before & ~self.record.optin[decisions.customer])
+
+    def _left(self, day: int, rows: I32, closed: U8) -> None:
+        """Tell the ledger which channels customers closed, each once; ``closed`` has a bit for each channel."""
+        if not closed.any():
+            return
+        for channel in Channel:
+            who = np.unique(rows[(closed >> channel & 1) != 0])
+            if len(who):
+                self._channel_changed(day, who, channel, granted=False)
 
     def purchased(self, day: int, lines: Lines, n: int | None = None) -> None:
         """The first ``n`` settled lines of a day; what she keeps to herself is counted, not written down.
@@ -445,6 +456,9 @@ class Retailer:
         who = np.atleast_1d(np.asarray(rows, np.int64))
         records.opted(self.record, who, channel, granted)
         np.add.at(self.consent.epoch, who, np.uint32(1))
+        self._channel_changed(day, who, channel, granted)
+
+    def _channel_changed(self, day: int, who: NDArray[np.integer], channel: Channel, granted: bool) -> None:
         scope = np.full(len(who), Scope.CONTACT, np.uint8)
         purposes = np.full(len(who), 1 << Purpose.CONTACT, np.uint8)
         yes = np.full(len(who), granted, np.bool_)

@@ -19,8 +19,9 @@ try:
 except ImportError:  # on Windows SQLite's own waiting has to do
     fcntl = None  # type: ignore[assignment]
 
-#: The log is copied into the file when it is so large; how large it is, is looked at every so many transactions.
-LOG_BYTES, LOOK = 16 * 1024 * 1024, 16
+#: The log is copied into the file when about so many pages are in it, or its file grew by as much, which is looked at
+#: every so many transactions. Seldom, for whoever commits meanwhile waits for the same disk.
+LOG_PAGES, PAGE, LOOK = 16_384, 4096, 16
 
 _AMONG = "IN (SELECT value FROM json_each(?))"
 #: How long a writer waits for another process.
@@ -85,7 +86,11 @@ class SqliteStore(Store):
     def __init__(self, path: str) -> None:
         self.path = Path(path)
         self._lock = threading.Lock()
-        self._written = 0
+        self._since, self._every, self._grown = (
+            0,
+            LOOK,
+            0,
+        )  # transactions since it was copied, until it is; its size then
         try:
             self._door = open(f"{path}-turn", "wb")
         except OSError as error:
@@ -136,8 +141,10 @@ class SqliteStore(Store):
                     self._at.execute("ROLLBACK")
                     raise
                 self._at.execute("COMMIT")
-                self._written += 1
-                if self._written % LOOK == 0 and self._log_bytes() > LOG_BYTES:
+                self._since += 1
+                if self._since >= self._every or (
+                    self._since % LOOK == 0 and self._log_bytes() > self._grown + LOG_PAGES * PAGE
+                ):
                     self._full.set()
             except sqlite3.Error as error:
                 if self._at.in_transaction:
@@ -155,13 +162,18 @@ class SqliteStore(Store):
         at = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)
         try:
             while self._full.wait() and not self._closed:
-                self._full.clear()
                 with suppress(sqlite3.Error):  # it is tried again when more was written
                     at.execute("PRAGMA synchronous = FULL")
-                    at.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
-                    # The little that was written meanwhile; then the log starts anew.
+                    _, most, _ = at.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+                    # The little that was written meanwhile; then the log starts anew, in the same file.
                     with self._turn():
-                        at.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+                        _, pages, _ = at.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+                    filled = max(most, pages, 1)
+                    self._every = min(max(self._since * LOG_PAGES // filled, LOOK), 8 * self._every)
+                    self._since, self._grown = 0, self._log_bytes()
+                self._full.clear()
+                if self._closed:  # which was said before it was cleared
+                    return
         finally:
             at.close()
 
@@ -184,6 +196,8 @@ class SqliteStore(Store):
         self._closed = True
         self._full.set()
         self._copier.join()
+        if self._door.closed:  # it was closed before
+            return
         with self._turn():  # the last one to go takes the log away
             self._at.close()
         self._door.close()
