@@ -302,6 +302,14 @@ def test_a_time_zone_that_is_none_stops_nobody(live):
     assert profile.zone == "Europe/Berlin"
 
 
+def test_of_what_she_tells_of_herself_the_newest_is_kept(live):
+    told = [tell("ada", shoe_size=38), *(tell("ada", **{f"x{k}": "y" * 10_000}) for k in range(8))]
+    hear(live, *told[:2], tell("ada", shoe_size=39), *told[2:], tell("ada", shoe_size=40, x7=None))
+    traits = live.call(lambda work: live.shop.profile(live.shop.seat(work, [0]), 0)).traits
+    assert traits["shoe_size"] == 40
+    assert set(traits) == {"shoe_size", *(f"x{k}" for k in range(2, 7))}
+
+
 @pytest.mark.parametrize(
     ("zone", "utc", "quiet"),
     [("Asia/Tokyo", 10, False), ("Asia/Tokyo", 13, True), ("America/New_York", 10, True), ("America/New_York", 14, False)],

@@ -29,6 +29,8 @@ IMPORT, FOREVER = "import", 2**31 - 1
 DRAIN = 64
 #: Bytes of deliveries that are applied at a time while nobody asks: some hundred events, so nobody waits long.
 SLICE = 64 * 1024
+#: Of what somebody told of herself the newest is kept, as much as two of the longest events hold.
+MOST_TRAIT_BYTES = 64 * 1024
 #: How long a wish without an end stands.
 WISH_DAYS = 30
 _INBOX, _MERGE = b"inbox", b"merge"
@@ -443,10 +445,11 @@ def _told(
             if type(code) is int and 0 <= code < 255 and seats.consent.bits[row, Scope.DEMOGRAPHICS]:
                 getattr(seats.record, column)[row] = code
         for name, value in event.traits.items():
-            if value is None:
-                profile.traits.pop(name, None)
-            else:
-                profile.traits[name] = value
+            profile.traits.pop(name, None)
+            if value is not None:
+                profile.traits[name] = value  # after the others: it is the newest
+        while len(msgspec.json.encode(profile.traits)) > MOST_TRAIT_BYTES:
+            del profile.traits[next(iter(profile.traits))]
         shop.keep_profile(work, seats, customer, profile)
 
 
