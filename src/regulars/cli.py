@@ -493,7 +493,11 @@ def targeting(
         )
         for line in left_out(panel):
             progress.note(f"  {line}")
-        known = study_of.from_file(people, panel, person) if people else study_of.of_panel(panel)
+        known = (
+            study_of.from_file(people, panel, person, encoding, decimal)
+            if people
+            else study_of.of_panel(panel)
+        )
         told = study_of.study(panel, known, seed, progress.say)
     written = page.write(told, out)
     if json:
@@ -562,6 +566,8 @@ def _check_folder(out: Path) -> None:
     """Refuse a file in a folder that is not there; runs/ is made."""
     if out.parent == Path("runs"):
         _folder(out.parent)
+    if out.is_dir():
+        raise SettingError(f"--out {out} is a folder. Name a file in it")
     if not out.parent.is_dir():
         raise SettingError(f"--out {out}: there is no folder {out.parent}. Make it, or name another file")
 

@@ -48,6 +48,8 @@ def number(value: float | None) -> str:
 def band(target: list[float | None]) -> str:
     """A target in words: from and to, or one bound."""
     low, high = target
+    if low is None and high is None:
+        return number(None)
     if low == -1 and high is not None:  # as low as it can be
         return f"at most {number(high)}"
     if high is None or high >= 1e6:

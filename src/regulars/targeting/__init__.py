@@ -63,7 +63,7 @@ def study(
     """
     if len(people.household) < 2 * FEWEST:
         raise ShapeError(
-            f"{len(people.household)} customers told who they are, too few to compare with what they buy. "
+            f"{len(people.household)} of the customers told who they are, too few to compare with what they buy. "
             f"Give a table of at least {2 * FEWEST} with --people"
         )
     tell("Who redeems")
@@ -78,15 +78,16 @@ def study(
         )
     if bought is None:
         missing.append("next purchase: the data span less than 28 weeks, or too few bought")
-    if people.not_studied or not guessed:
-        of = f" of {wording.listed(people.not_studied)}" if people.not_studied else ""
-        missing.append(
-            f"inference{of}: no trait is told by at least {FEWEST} who have it and {FEWEST} who do not"
-        )
+    for why, columns in people.not_studied.items():
+        missing.append(f"inference of {wording.listed(columns)}: {why}")
+    if not guessed and not people.not_studied:
+        missing.append("inference: nobody told anything that could be guessed")
     warnings = [] if panel.categories.height > 1 else [NO_CATEGORIES]
-    if people.nobody:
+    if people.left_out:
+        each = wording.listed([f"{count:,} {why}" for why, count in people.left_out.items()])
         warnings.append(
-            f"{people.nobody:,} of the {people.rows:,} people you gave are in no purchase; the answers are of the others"
+            f"{sum(people.left_out.values()):,} of the {people.rows:,} rows of people are left out ({each}); the answers "
+            "are of the others"
         )
     return Targeting(
         panel.source,

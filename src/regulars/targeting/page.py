@@ -84,8 +84,8 @@ def lede(told: Targeting) -> list[str]:
             return found
         best = sure[0]
         found.append(
-            f"Baskets give away {best.trait} best: of one who has it and one who has not, they tell which "
-            f"{best.score.mean:.0%} of the time."
+            f"Baskets give away \N{LEFT DOUBLE QUOTATION MARK}{best.trait}\N{RIGHT DOUBLE QUOTATION MARK} best: "
+            f"of one who has it and one who has not, they tell which {best.score.mean:.0%} of the time."
         )
     return found
 
@@ -93,11 +93,14 @@ def lede(told: Targeting) -> list[str]:
 def says(task: Task) -> str:
     """One task in a sentence."""
     gap, extra = task.differences.values()
-    who, what = task.scores[WHO].mean, task.scores[WHAT].mean
+    who, what, alone = (task.scores[name].mean for name in (WHO, WHAT, task.given))
     adds = "add nothing that can be seen" if extra.low <= 0 <= extra.high else f"add {extra.mean:.3f}"
+    if extra.high < 0:
+        adds = f"take {-extra.mean:.3f} away"
     return (
-        f"Purchases rank two customers right {what:.0%} of the time, demographics {who:.0%}: a difference of "
-        f"{gap.mean:+.3f} ({gap.low:+.3f} to {gap.high:+.3f}). Once purchases are known, demographics {adds}."
+        f"Purchases rank {task.pair} right {what:.0%} of the time, demographics {who:.0%}: a difference of "
+        f"{gap.mean:+.3f} ({gap.low:+.3f} to {gap.high:+.3f}). Both know the {task.given.removeprefix('the ')} too, which alone "
+        f"has {alone:.0%}. Once purchases are known, demographics {adds}."
     )
 
 
@@ -125,11 +128,17 @@ def _intervals(scores: Mapping[str, Estimate], width: int) -> Any:
     data = alt.Chart(alt.InlineData(values=rows))
     least = min([0.5, *(e.low for e in scores.values())])
     scale = alt.Scale(domain=[least, 1.0], nice=False)
+    narrow = width <= charts.NARROW
     axis = alt.Axis(
-        format=".1f", values=[0.5, 0.6, 0.7, 0.8, 0.9, 1.0], title="AUC: .5 is a coin, 1 is certain"
+        format=".2~f",
+        values=[0.5, 0.75, 1.0] if narrow else [0.5, 0.6, 0.7, 0.8, 0.9, 1.0],
+        title="AUC" if narrow else "AUC: .5 is a coin, 1 is certain",
     )
     y = alt.Y(
-        "name:N", sort=list(scores), title=None, axis=alt.Axis(ticks=False, domain=False, labelLimit=200)
+        "name:N",
+        sort=list(scores),
+        title=None,
+        axis=alt.Axis(ticks=False, domain=False, labelLimit=150 if narrow else 240),
     )
     colour = alt.Color("colour:N", scale=None)
     layers = (

@@ -26,6 +26,7 @@ FOLDS = 10
 WHO = "who they are"
 WHAT = "what they buy"
 BOTH = "both"
+TYPE, CATEGORY = "type of campaign", "the category"
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,8 @@ class Task:
     Attributes
     ----------
     question : in plain words
+    given : what every score knows beside
+    pair : of what two are ranked
     train, test : which rows were learned from and which scored, in plain words
     rows, base : how many rows were scored, and the share of them that did it
     scores : AUC by what was known
@@ -42,6 +45,8 @@ class Task:
     """
 
     question: str
+    given: str
+    pair: str
     train: str
     test: str
     rows: int
@@ -94,14 +99,14 @@ def redemption(panel: Panel, people: People, seed: int) -> Task | None:
     codes = np.full((len(who), len(people.names)), np.nan, np.float32)
     codes[told] = people.codes[rows_of(people, who[told])]
     sets = {
-        "type of campaign": (x[:, :1], early),
+        TYPE: (x[:, :1], early),
         WHO: (np.column_stack([x[:, :1], codes]), early & told),
         WHAT: (x, early),
         BOTH: (np.column_stack([x, codes]), early),
     }
     date = f"{split / panel.days * 12:.0f} of 12 months"
     return _judge(
-        "Who redeems a coupon of a campaign that was sent to her?",
+        "Who redeems a coupon of a campaign that was sent to her?", TYPE, "two customers",
         (f"campaigns of the first {date}", "the later ones"),
         sets, did, who, ~early & told, seed,
     )  # fmt: skip
@@ -183,13 +188,13 @@ def next_purchase(panel: Panel, people: People, seed: int) -> Task | None:
     early = np.concatenate([np.full(len(part[0]), part[4]) for part in parts])
     who_told = people.codes[rows_of(people, who)]
     sets = {
-        "the category": (category, early),
+        CATEGORY: (category, early),
         WHO: (np.column_stack([category, who_told]), early),
         WHAT: (np.column_stack([category, x]), early),
         BOTH: (np.column_stack([category, who_told, x]), early),
     }
     return _judge(
-        f"Who buys from a category in the next {HORIZON} days?",
+        f"Who buys from a category in the next {HORIZON} days?", CATEGORY, "two pairs of customer and category",
         ("three earlier periods", "the last two periods"), sets, did, who, ~early, seed, categorical=True,
     )  # fmt: skip
 
@@ -236,6 +241,8 @@ def _category_rows(
 
 def _judge(
     question: str,
+    given: str,
+    pair: str,
     words: tuple[str, str],
     sets: Mapping[str, tuple[F32, NDArray[np.bool_]]],
     did: U8,
@@ -259,7 +266,7 @@ def _judge(
         "demographics on top of purchases": (BOTH, WHAT),
     }
     found, gaps = compare(did[late], scores, who[late], seed, differences)
-    return Task(question, *words, int(late.sum()), float(did[late].mean()), found, gaps)
+    return Task(question, given, pair, *words, int(late.sum()), float(did[late].mean()), found, gaps)
 
 
 def _trees(x: F32, did: U8, ask: F32, seed: int, categorical: bool) -> F64:
@@ -298,9 +305,11 @@ def inferences(panel: Panel, people: People, seed: int, tell: Callable[[str], No
         for train, test in folds.split(told, did):
             score[test], slopes = logistic(x[told[train]], did[train], x[told[test]], 0.002)
             weights += slopes / FOLDS
-        estimate, _ = compare(did, {trait: score}, told, seed, {}, across_folds(FOLDS))
+        estimate, _ = compare(did, {trait: score}, told, seed, {})
         most = list(dict.fromkeys(names[j] for j in np.argsort(-weights, kind="stable")[:9]))[:3]
-        found.append(Inference(trait, len(told), float(did.mean()), estimate[trait], tuple(most)))
+        found.append(
+            Inference(trait, len(told), float(did.mean()), across_folds(estimate[trait], FOLDS), tuple(most))
+        )
     return tuple(sorted(found, key=lambda each: -each.score.mean))
 
 
