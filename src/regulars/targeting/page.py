@@ -99,8 +99,8 @@ def says(task: Task) -> str:
         adds = f"take {-extra.mean:.3f} away"
     return (
         f"Purchases rank {task.pair} right {what:.0%} of the time, demographics {who:.0%}: a difference of "
-        f"{gap.mean:+.3f} ({gap.low:+.3f} to {gap.high:+.3f}). Both know the {task.given.removeprefix('the ')} too, which alone "
-        f"has {alone:.0%}. Once purchases are known, demographics {adds}."
+        f"{gap.mean:+.3f} ({gap.low:+.3f} to {gap.high:+.3f}). Both know the "
+        f"{task.given.removeprefix('the ')} too, which alone has {alone:.0%}. Once purchases are known, demographics {adds}."
     )
 
 
