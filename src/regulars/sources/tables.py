@@ -2,13 +2,10 @@
 
 import datetime
 import os
-import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from regulars.errors import BadInput, SettingError, UnknownColumn
 from regulars.sources.delimited import RawTable, read_raw
@@ -22,7 +19,18 @@ from regulars.sources.panel import (
     week_of,
     write_rejects,
 )
-from regulars.sources.values import amounts, dates, names
+from regulars.sources.sieve import (
+    REJECTS,
+    Sieve,
+    amount_of,
+    explain_torn,
+    mapped,
+    mend_of,
+    plainly,
+    rejects_of,
+    told_columns,
+)  # fmt: skip
+from regulars.sources.values import dates, names
 
 # What a column can mean, and the headers that say so without being mapped; earlier ones win.
 LINE_COLUMNS: dict[str, tuple[str, ...]] = {
@@ -207,15 +215,15 @@ def read(
     if decimal not in (None, ",", "."):
         raise SettingError(f"{decimal!r} is no decimal sign. Give , or .")
     raw = read_raw(path, encoding)
-    header = _map(raw, columns or {}, LINE_COLUMNS, ("date", "card", "net"))
+    header = mapped(raw, columns or {}, LINE_COLUMNS, ("date", "card", "net"), doubt={"net": _check_amount})
     if note is not None:
-        note(_told(raw.file, header, columns or {}))
-    sieve = _Sieve(raw, header)
+        note(told_columns(raw.file, header, columns or {}))
+    sieve = Sieve(raw, header)
     lines = _typed(raw, header, sieve, date_format, decimal)
     catalog, left_out = _read_catalog(products, encoding)
     if catalog is not None:
         if "sku" not in header:
-            raise UnknownColumn("sku", raw.file, raw.cells.columns, _mend("sku", raw, header))
+            raise UnknownColumn("sku", raw.file, raw.cells.columns, mend_of("sku", raw, header))
         unknown = ~lines["sku"].is_in(catalog["sku"].implode())
         sieve.add(unknown, "unknown product", "sku", "Add it to the table of products")
     sieve.add_repeats()
@@ -229,124 +237,9 @@ def read(
     return _panel(raw.file, lines, catalog, left_out, rejects_file, currency)
 
 
-class _Sieve:
-    """What is wrong first with each row; a row with which nothing is wrong is kept."""
-
-    def __init__(self, raw: RawTable, header: Mapping[str, str]) -> None:
-        self._raw = raw
-        self._header = header
-        self._problems: list[tuple[str, str | None, str]] = []
-        self._problem: NDArray[np.int16] = np.full(raw.cells.height, -1, np.int16)
-
-    @property
-    def good(self) -> pl.Series:
-        return pl.Series(self._problem < 0)
-
-    def add(self, wrong: pl.Series, kind: str, target: str | None, mend: str) -> None:
-        hit = wrong.fill_null(False).to_numpy() & (self._problem < 0)
-        self._problem[hit] = len(self._problems)
-        self._problems.append((kind, target, mend))
-
-    def add_repeats(self) -> None:
-        good = self._problem < 0
-        kept = self._raw.cells.filter(pl.Series(good))
-        repeated = np.zeros(len(good), bool)
-        repeated[good] = ~kept.select(pl.struct(pl.all()).is_first_distinct()).to_series().to_numpy()
-        mend = "Drop the repeat, or number the rows in a column if both are real"
-        self.add(pl.Series(repeated), "duplicate line", None, mend)
-
-    def rejected(self) -> pl.DataFrame:
-        raw, frames = self._raw, [_explain_torn(self._raw)]
-        for number, (kind, target, mend) in enumerate(self._problems):
-            hit = pl.Series(self._problem == number)
-            if not hit.any():
-                continue
-            field = None if target is None else self._header[target]
-            value = pl.lit("") if field is None else pl.lit(raw.cells[field].filter(hit)).cast(pl.String)
-            frames.append(_rejects(raw.file, raw.line.filter(hit), kind, field, value, mend))
-        return pl.concat(frames).sort("line")
-
-
-_REJECTS = pl.Schema(
-    {
-        "file": pl.String(),
-        "line": pl.UInt32(),
-        "kind": pl.String(),
-        "field": pl.String(),
-        "value": pl.String(),
-        "mend": pl.String(),
-    }
-)
-_TORN_MENDS = {
-    "blank row": "Drop the row",
-    "bad encoding": "Save the file as UTF-8, or name its encoding with --encoding",
-    "unclosed quote": "Close the quote; a field cannot hold a line break",
-    "wrong number of fields": "Give the row as many fields as the header has",
-}
-
-
-def _rejects(
-    file: str, line: pl.Series, kind: str, field: str | None, value: pl.Expr, mend: str
-) -> pl.DataFrame:
-    return line.to_frame("line").select(
-        pl.lit(file).alias("file"),
-        pl.col("line").cast(pl.UInt32),
-        pl.lit(kind).alias("kind"),
-        pl.lit(field, dtype=pl.String).alias("field"),
-        value.fill_null("").str.head(200).alias("value"),
-        pl.lit(mend).alias("mend"),
-    )
-
-
-def _explain_torn(raw: RawTable) -> pl.DataFrame:
-    return raw.torn.select(
-        pl.lit(raw.file).alias("file"),
-        "line",
-        "kind",
-        "field",
-        "value",
-        pl.col("kind").replace_strict(_TORN_MENDS, return_dtype=pl.String).alias("mend"),
-    ).cast(_REJECTS)
-
-
-def _map(
-    raw: RawTable, columns: Mapping[str, str], known: Mapping[str, tuple[str, ...]], needed: tuple[str, ...]
-) -> dict[str, str]:
-    """What we call each column to what the file calls it."""
-    file_columns = {name.casefold(): name for name in raw.cells.columns}
-    header: dict[str, str] = {}
-    for target, column in columns.items():
-        if target not in known:
-            hint = (
-                f"Did you mean {column}={target}?" if column in known else f"Choose among {', '.join(known)}"
-            )
-            raise SettingError(f"--columns {target}={column}: {target!r} is nothing that we ask for. {hint}")
-        if column.casefold() not in file_columns:
-            mend = f"Name one of them in --columns {target}=COLUMN"
-            raise UnknownColumn(column, raw.file, raw.cells.columns, mend)
-        found = file_columns[column.casefold()]
-        twice = [other for other, taken in header.items() if taken == found]
-        if twice:
-            raise SettingError(
-                f"--columns gives {found!r} to both {twice[0]} and {target}. Give it to one of them"
-            )
-        header[target] = found
-    plain = {_plain(name): name for name in reversed(raw.cells.columns)}
-    for target, words in known.items():
-        free = [plain[word] for word in words if word in plain and plain[word] not in header.values()]
-        if target not in header and free:
-            if target == "net":
-                _check_amount(raw.file, free, plain)
-            header[target] = free[0]
-    for target in needed:
-        if target not in header:
-            raise UnknownColumn(target, raw.file, raw.cells.columns, _mend(target, raw, header))
-    return header
-
-
 def _check_amount(file: str, free: list[str], plain: Mapping[str, str]) -> None:
     """Refuse to choose among several columns that could be what was paid; a price beside quantities is none."""
-    if _plain(free[0]) in SURELY_NET:
+    if plainly(free[0]) in SURELY_NET:
         return
     priced = [] if any(word in plain for word in LINE_COLUMNS["quantity"]) else ["price"]
     could = [*free, *(plain[word] for word in priced if word in plain)]
@@ -357,25 +250,8 @@ def _check_amount(file: str, free: list[str], plain: Mapping[str, str]) -> None:
         )
 
 
-def _told(file: str, header: Mapping[str, str], columns: Mapping[str, str]) -> str:
-    told = [
-        f"{target}={column}" + ("" if target in columns or _plain(column) == target else " (guessed)")
-        for target, column in header.items()
-    ]
-    return f"Columns of {file}: {', '.join(told)}"
-
-
-def _plain(name: str) -> str:
-    return re.sub(r"[^a-z0-9]+", "_", name.casefold()).strip("_")
-
-
-def _mend(target: str, raw: RawTable, header: Mapping[str, str]) -> str:
-    free = [name for name in raw.cells.columns if name not in header.values()]
-    return f"Map it with --columns {target}={free[0] if len(free) == 1 else 'COLUMN'}"
-
-
 def _typed(
-    raw: RawTable, header: Mapping[str, str], sieve: _Sieve, date_format: str | None, decimal: str | None
+    raw: RawTable, header: Mapping[str, str], sieve: Sieve, date_format: str | None, decimal: str | None
 ) -> pl.DataFrame:
     """Every column of LINE_COLUMNS as its own type, null where absent; what is wrong goes to the sieve."""
     typed: dict[str, pl.Series] = {}
@@ -399,8 +275,8 @@ def _typed(
         if target in header:
             sieve.add(typed[target].is_null(), f"missing {target}", target, "Fill it in")
     for target, needed in {"net": True, "quantity": True, "price": False, "discount": False}.items():
-        typed[target] = _amount(raw, header, sieve, target, needed, decimal)
-    typed["coupon_discount"] = _amount(raw, header, sieve, "coupon_discount", False, decimal)
+        typed[target] = amount_of(raw, header, sieve, target, needed, decimal)
+    typed["coupon_discount"] = amount_of(raw, header, sieve, "coupon_discount", False, decimal)
     returned = "Nothing to mend: a return is not a purchase"
     sieve.add(typed["net"] < 0, "return", "net", returned)
     sieve.add(typed["net"] > LARGEST_NET, "huge number", "net", f"A line is worth at most {LARGEST_NET:.0f}")
@@ -417,25 +293,6 @@ def _typed(
             huge = typed[target].abs() > LARGEST_NET
             sieve.add(huge, "huge number", target, f"It is at most {LARGEST_NET:.0f}")
     return pl.DataFrame({name: column.alias(name) for name, column in typed.items()})
-
-
-def _amount(
-    raw: RawTable,
-    header: Mapping[str, str],
-    sieve: _Sieve,
-    target: str,
-    needed: bool,
-    decimal: str | None,
-) -> pl.Series:
-    if target not in header:
-        return pl.Series(target, [None], dtype=pl.Float64).new_from_index(0, raw.cells.height)
-    column = header[target]
-    value, kind = amounts(raw.cells[column], raw.file, column, decimal, doubtful=raw.delimiter == ";")
-    if needed:
-        sieve.add(kind == "missing", f"missing {target}", target, "Fill it in")
-    sieve.add(kind == "not a number", "not a number", target, "Write a number such as 3.99")
-    sieve.add(kind == "not finite", "not finite", target, "Write a number such as 3.99")
-    return value
 
 
 def _alone(date: pl.Series) -> pl.Series:
@@ -485,11 +342,11 @@ def _check_span(file: str, header: Mapping[str, str], lines: pl.DataFrame) -> No
 def _read_catalog(
     products: str | os.PathLike[str] | None, encoding: str | None
 ) -> tuple[pl.DataFrame | None, pl.DataFrame]:
-    nothing = pl.DataFrame(schema=_REJECTS)
+    nothing = pl.DataFrame(schema=REJECTS)
     if products is None:
         return None, nothing
     raw = read_raw(products, encoding)
-    header = _map(raw, {}, PRODUCT_COLUMNS, ("sku",))
+    header = mapped(raw, {}, PRODUCT_COLUMNS, ("sku",))
     catalog = pl.DataFrame(
         {
             target: names(raw.cells[header[target]]).alias(target)
@@ -502,8 +359,8 @@ def _read_catalog(
     file, column = raw.file, header["sku"]
     rejects = pl.concat(
         [
-            _explain_torn(raw).with_columns(kind="products: " + pl.col("kind")),
-            _rejects(
+            explain_torn(raw).with_columns(kind="products: " + pl.col("kind")),
+            rejects_of(
                 file,
                 raw.line.filter(sku.is_null()),
                 "products: missing sku",
@@ -511,7 +368,7 @@ def _read_catalog(
                 pl.lit(""),
                 "Fill it in",
             ),
-            _rejects(
+            rejects_of(
                 file,
                 raw.line.filter(repeated),
                 "products: repeated sku",
