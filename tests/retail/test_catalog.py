@@ -3,6 +3,8 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from regulars.errors import SettingError, ShapeError
 from regulars.retail import catalog as catalogs
@@ -114,3 +116,59 @@ def test_names_must_fit():
 def test_outside_its_days_nothing_stands(offered):
     assert (catalogs.standing_on(offered, -1).offer == NONE).all()
     assert (catalogs.standing_on(offered, 200).offer == NONE).all()
+
+
+# ---- what the retailer tells -----------------------------------------------------------------------------------------
+
+_SPAN = st.integers(0, 12).flatmap(lambda first: st.tuples(st.just(first), st.integers(first, 13)))
+_ROW = st.tuples(
+    st.integers(0, 5), _SPAN, st.sampled_from([200, 300, 500]), st.sampled_from([-2, -1, 100, 150, 250])
+)
+
+
+@given(st.lists(_ROW, max_size=8), st.lists(st.booleans(), min_size=6, max_size=6))
+def test_what_is_told_stands_as_it_is_worked_out_day_by_day(rows, on_hand):
+    category_of = np.array([0, 0, 0, 1, 1, 2], np.uint16)
+    popularity = np.array([5, 1, 0, 2, 2, 1], np.float32)
+    base = catalogs.from_offers(catalogs.no_offers(), ("a", "b", "c"), np.full(3, 400, np.float32), days=10)
+    wide = catalogs.widened(base, (), category_of)
+    columns = [(p, first, last, price, offer) for p, (first, last), price, offer in rows]
+    prices = catalogs.Prices(*(np.array([row[k] for row in columns], np.int32) for k in range(5)))
+    usual = np.full(6, 400, np.float32)
+    found = catalogs.told(
+        wide, prices, category_of, popularity, usual, np.full(3, catalogs.FAR, np.int32), 14
+    )
+    assert found.days == 14
+    for day in range(14):
+        price, offer = dict.fromkeys(range(6), 400.0), {}
+        for p, first, last, cents, reduced in columns:
+            if first <= day <= last:
+                price[p] = cents
+                offer[p] = offer.get(p, -1) if reduced == catalogs.UNTOLD else reduced
+        standing = catalogs.standing_on(found, day)
+        left = catalogs.standing_on(found, day, np.array(on_hand))
+        for c in range(3):
+            members = np.flatnonzero(category_of == c).tolist()
+            good = [p for p in members if 0 <= offer.get(p, -1) < price[p]]
+            weight = {p: float(popularity[p]) + 1e-3 for p in members}
+            assert (standing.offer[c] >= 0) == bool(good)
+            assert (left.offer[c] >= 0) == any(on_hand[p] for p in good)
+            if not good:
+                continue
+            depth = sum(weight[p] * (1 - offer[p] / price[p]) for p in good) / sum(weight[p] for p in good)
+            cents = sum(weight[p] * price[p] for p in members) / sum(weight.values())
+            assert standing.saving[c] == pytest.approx(depth, rel=1e-5)
+            assert standing.margin[c] == pytest.approx(cents * (0.25 - depth), rel=1e-4, abs=1e-3)
+            assert day <= standing.last_day[c] <= max(last for p, _, last, _, _ in columns if p in good)
+            offers, k = found.offers, standing.offer[c]
+            bits = int(offers.product_bits[offers.bits_row[k]][0])
+            assert [p for p in range(6) if bits >> p & 1] == good
+            assert offers.first_day[k] <= day <= offers.last_day[k]
+
+
+def test_more_products_and_categories_stand_behind_those_that_are_there():
+    base = catalogs.from_offers(catalogs.no_offers(), ("a",), np.full(1, 400, np.float32), days=3)
+    wide = catalogs.widened(base, ("b", "c"), np.array([0, 2, 1], np.uint16), 250.0)
+    assert wide.names == ("a", "b", "c") and wide.price_cents.tolist() == [400, 250, 250]
+    assert wide.standing.offer.shape == (3, 3) and (wide.standing.offer == -1).all()
+    assert catalogs.standing_on(wide, 1).offer.tolist() == [-1, -1, -1]

@@ -8,7 +8,8 @@ data and leave none.
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -61,6 +62,20 @@ class Standing(NamedTuple):
     kind: U8  #: (D, C) OfferKind
 
 
+class Prices(NamedTuple):
+    """Prices and offers as the retailer tells them, by product and days; of two for one day the later row counts."""
+
+    product: I32
+    first_day: I32
+    last_day: I32  #: both inclusive
+    price_cents: I32  #: of one unit, before any discount
+    offer_cents: I32  #: what it costs instead; NONE no offer on these days, UNTOLD whatever was told before
+
+
+#: A row of prices that says nothing of offers.
+UNTOLD = -2
+
+
 class Today(NamedTuple):
     """What stands today and what the retailer has learned so far: all that a policy sees besides the view.
 
@@ -101,6 +116,7 @@ class Catalog:
     deals : (W, P) True where a product is a deal that week; empty when no shelf was given
     category_of : (P,) category of each product; empty when no shelf was given
     first_weekday : weekday of day 0, Monday 0; weeks of the shelf break on Mondays
+    prices : (D, C) price of one unit in cents by day of ``standing``; empty when it is ``price_cents`` on every day
     """
 
     offers: Offers
@@ -114,6 +130,7 @@ class Catalog:
     deals: NDArray[np.bool_]
     category_of: NDArray[np.uint16]
     first_weekday: int = SUNDAY
+    prices: F32 = field(default_factory=lambda: np.zeros((0, 0), np.float32))
 
     @property
     def days(self) -> int:
@@ -228,6 +245,119 @@ def no_offers() -> Offers:
     )
 
 
+def widened(
+    catalog: Catalog, names: tuple[str, ...], category_of: NDArray[np.uint16], usual_cents: float = 0.0
+) -> Catalog:
+    """The same catalog with more products, and categories in which nothing was bought yet, behind those that it has.
+
+    Parameters
+    ----------
+    names : of the categories that are new
+    category_of : (P,) of all products, those of the catalog first
+    usual_cents : what one unit of a category that is new is taken to cost
+    """
+    offers, deals, more = catalog.offers, catalog.deals, len(names)
+    words = max((len(category_of) + 63) // 64, offers.product_bits.shape[1])
+    bits = np.zeros((len(offers.product_bits), words), np.uint64)
+    bits[:, : offers.product_bits.shape[1]] = offers.product_bits
+    wide = deals
+    if deals.shape[0]:
+        wide = np.zeros((len(deals), len(category_of)), np.bool_)
+        wide[:, : deals.shape[1]] = deals
+    pairs: Any = zip(catalog.standing, _nothing(catalog.days, more), strict=True)
+    return replace(
+        catalog,
+        offers=offers._replace(product_bits=bits),
+        names=(*catalog.names, *names),
+        standing=Standing._make(np.hstack(pair) for pair in pairs),
+        price_cents=np.append(catalog.price_cents, np.full(more, usual_cents, np.float32)),
+        margin_share=np.append(catalog.margin_share, np.full(more, catalog.settings.margin, np.float32)),
+        deals=wide,
+        category_of=category_of if deals.shape[0] else catalog.category_of,
+    )
+
+
+def told(
+    catalog: Catalog,
+    prices: Prices,
+    category_of: NDArray[np.uint16],
+    popularity: F32,
+    usual_cents: F32,
+    since: I32,
+    days: int,
+) -> Catalog:
+    """The same catalog with the prices and offers that its retailer tells.
+
+    Products of a category that are discounted on the same days make one offer, good for them alone, at their mean depth. A
+    category whose offers are told has no deals of the shelf, which purchases only let guess, from then on.
+
+    Parameters
+    ----------
+    category_of, popularity, usual_cents : (P,) of all products; what one unit costs where no price is told
+    since : (C,) first day from which the offers of a category are told, ``FAR`` when they are not
+    days : the catalog covers so many days
+    """
+    categories = catalog.categories
+    by_day = np.repeat(catalog.price_cents[None], days, axis=0)
+    found: list[tuple[int, int, int, float, I64]] = []  # category, first day, last day, depth, products
+    standing: dict[int, int] = {}  # place in ``found`` of a category's offer on the day before
+    for first, last in _stretches(prices, catalog.first_day, days):
+        rows = np.flatnonzero((prices.first_day <= first) & (prices.last_day >= first))
+        product = prices.product[rows]
+        price, offer = usual_cents.astype(np.float64), np.full(len(usual_cents), NONE, np.int64)
+        # Of several rows of a product the last is what stays.
+        price[product] = prices.price_cents[rows]
+        says = prices.offer_cents[rows] != UNTOLD
+        offer[product[says]] = prices.offer_cents[rows][says]
+        if len(rows):
+            a, b = first - catalog.first_day, last - catalog.first_day
+            by_day[a : b + 1] = _mean(category_of, price, popularity, categories)
+        reduced = np.flatnonzero((offer >= 0) & (offer < price))
+        depth = 1 - offer[reduced] / price[reduced]
+        saving = _mean(category_of[reduced], depth, popularity[reduced], categories)
+        now: dict[int, int] = {}
+        for category in np.unique(category_of[reduced]).tolist():
+            products = reduced[category_of[reduced] == category]
+            share, before = float(saving[category]), standing.get(category, -1)
+            if before >= 0 and found[before][3] == share and np.array_equal(found[before][4], products):
+                found[before] = (*found[before][:2], last, share, products)
+            else:
+                found.append((category, first, last, share, products))
+                before = len(found) - 1
+            now[category] = before
+        standing = now
+    offers = catalog.offers
+    ends = offers.last_day.copy()
+    guessed = np.flatnonzero((offers.kind == OfferKind.DEAL) & (offers.bits_row < 0) & (offers.category >= 0))
+    ends[guessed] = np.minimum(ends[guessed], since[offers.category[guessed]] - 1)
+    n, words = len(found), (len(category_of) + 63) // 64
+    columns = list(zip(*found, strict=True)) if found else [()] * 5
+    listed = Offers(
+        kind=np.full(n, OfferKind.DEAL, np.uint8),
+        category=np.array(columns[0], np.int32),
+        saving=np.array(columns[3], np.float32),
+        saving_cents=np.zeros(n, np.int32),
+        first_day=np.array(columns[1], np.int32),
+        last_day=np.array(columns[2], np.int32),
+        bits_row=np.arange(n, dtype=np.int32) + len(offers.product_bits),
+        product_bits=np.array([_bits(each, words) for each in columns[4]], np.uint64).reshape(n, words),
+    )
+    bare = replace(catalog, offers=_joined(offers._replace(last_day=ends), listed), prices=by_day)
+    return replace(bare, standing=_stand(bare, catalog.first_day, days))
+
+
+#: A day after all others.
+FAR = 2**31 - 1
+
+
+def _stretches(prices: Prices, first_day: int, days: int) -> list[tuple[int, int]]:
+    """First and last day of each stretch of days on which the same rows hold."""
+    begins = np.append(prices.first_day.astype(np.int64), prices.last_day.astype(np.int64) + 1)
+    end = first_day + days
+    cuts = np.unique(np.append(begins[(begins > first_day) & (begins < end)], [first_day, end])).tolist()
+    return [(a, b - 1) for a, b in pairwise(cuts)]
+
+
 def standing_on(catalog: Catalog, day: int, in_stock: NDArray[np.bool_] | None = None) -> Standing:
     """What stands on one day, as (C,) columns to be read only; outside the catalog's days nothing does.
 
@@ -262,17 +392,21 @@ def sold_out(catalog: Catalog, day: int, in_stock: NDArray[np.bool_]) -> NDArray
     if len(catalog.deals):
         week = min(max((day + catalog.first_weekday) // 7, 0), len(catalog.deals) - 1)
         good = np.bincount(catalog.category_of[catalog.deals[week] & in_stock], minlength=catalog.categories)
-        deal = offers.kind == OfferKind.DEAL
+        deal = (offers.kind == OfferKind.DEAL) & (offers.bits_row < 0)
         gone[deal] = good[offers.category[deal]] == 0
     return gone
 
 
 def _by_category(shelf: Shelf, values: NDArray[np.floating]) -> F64:
     """Mean by category, weighted by popularity."""
-    categories = len(shelf.category_ptr) - 1
-    weight = shelf.popularity.astype(np.float64) + 1e-3
-    total = np.bincount(shelf.category, weights=weight, minlength=categories)
-    summed = np.bincount(shelf.category, weights=weight * values, minlength=categories)
+    return _mean(shelf.category, values, shelf.popularity, len(shelf.category_ptr) - 1)
+
+
+def _mean(cell: NDArray[Any], values: NDArray[Any], popularity: F32, cells: int) -> F64:
+    """Mean of products' values in each of so many cells, the popular ones counting more; 0 in an empty one."""
+    weight = popularity.astype(np.float64) + 1e-3
+    total = np.bincount(cell, weights=weight, minlength=cells)
+    summed = np.bincount(cell, weights=weight * values, minlength=cells)
     mean: F64 = summed / np.maximum(total, 1e-9)
     return mean
 
@@ -352,15 +486,13 @@ def _deal_offers(
     week, product = np.nonzero(deals)
     cell = week * categories + shelf.category[product]
     counts = np.bincount(cell, minlength=weeks * categories)
-    weight = shelf.popularity[product].astype(np.float64) + 1e-3
-    total = np.bincount(cell, weights=weight, minlength=weeks * categories)
-    depth = np.bincount(cell, weights=weight * shelf.depth[week, product], minlength=weeks * categories)
+    depth = _mean(cell, shelf.depth[week, product], shelf.popularity[product], weeks * categories)
     found = np.flatnonzero(counts >= settings.deal_products)
     first = (found // categories) * 7 - first_weekday
     return Offers(
         kind=np.full(len(found), OfferKind.DEAL, np.uint8),
         category=(found % categories).astype(np.int32),
-        saving=(depth[found] / total[found]).astype(np.float32),
+        saving=depth[found].astype(np.float32),
         saving_cents=np.zeros(len(found), np.int32),
         first_day=first.astype(np.int32),
         last_day=(first + 6).astype(np.int32),
@@ -399,10 +531,12 @@ def _stand(
         if in_stock is None
         else sold_out(catalog, first_day, in_stock)
     )
+    at = first_day - catalog.first_day
+    prices = catalog.prices[at : at + days] if len(catalog.prices) else catalog.price_cents[None]
     _fill_standing(
         catalog.offers,
         gone,
-        catalog.price_cents,
+        prices,
         catalog.margin_share,
         catalog.settings.coupon_cost,
         catalog.settings.deal_cost,
@@ -413,7 +547,7 @@ def _stand(
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _fill_standing(offers, gone, price_cents, margin_share, coupon_cost, deal_cost, first_day, standing):
+def _fill_standing(offers, gone, prices, margin_share, coupon_cost, deal_cost, first_day, standing):
     days, categories = standing.offer.shape
     for k in range(len(offers.kind)):
         category = offers.category[k]
@@ -421,12 +555,12 @@ def _fill_standing(offers, gone, price_cents, margin_share, coupon_cost, deal_co
         if gone[k] or category < 0 or category >= categories or offers.kind[k] == OfferKind.CAMPAIGN:
             continue
         cost = coupon_cost if offers.kind[k] == OfferKind.COUPON else deal_cost
-        margin = price_cents[category] * (margin_share[category] - cost * offers.saving[k])
+        share = margin_share[category] - cost * offers.saving[k]
         first, last = max(0, offers.first_day[k] - first_day), min(days - 1, offers.last_day[k] - first_day)
         for d in range(first, last + 1):
             if standing.offer[d, category] < 0 or offers.saving[k] > standing.saving[d, category]:
                 standing.offer[d, category] = k
                 standing.saving[d, category] = offers.saving[k]
-                standing.margin[d, category] = margin
+                standing.margin[d, category] = prices[d if len(prices) > 1 else 0, category] * share
                 standing.last_day[d, category] = offers.last_day[k]
                 standing.kind[d, category] = offers.kind[k]

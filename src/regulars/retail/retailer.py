@@ -124,6 +124,12 @@ class Retailer:
         self._stock: NDArray[np.bool_] | None = (
             None  # with which ``_today`` was worked out; compared by identity
         )
+        # Likewise of (day, stock): which offers are sold out then.
+        self._gone: tuple[int, NDArray[np.bool_] | None, NDArray[np.bool_]] = (
+            NEVER,
+            None,
+            np.zeros(0, np.bool_),
+        )
         self._spent = np.array([NEVER, 0])  # the last day with a budget, and what of it is spent
         self._everybody = np.arange(n, dtype=np.int32)
 
@@ -144,6 +150,15 @@ class Retailer:
         self.pending = Pending()
         self._everybody = np.arange(len(record.customer), dtype=np.int32)
 
+    def restock(self, catalog: Catalog) -> None:
+        """Offer from this catalog from now on; what was learned of its categories stays."""
+        if catalog.categories != self.catalog.categories:
+            raise ShapeError(
+                f"a catalog of {catalog.categories} categories for one of {self.catalog.categories}"
+            )
+        self.catalog, self._today = catalog, None
+        self._gone = NEVER, None, self._gone[2]
+
     @property
     def spent(self) -> int:
         """Messages of the budget of the last day on which there was one."""
@@ -160,6 +175,16 @@ class Retailer:
         if self._today is None or self._today.day != day or self._stock is not in_stock:
             self._today, self._stock = self._stands(day, in_stock), in_stock
         return self._today
+
+    def _sold_out(self, day: int, in_stock: NDArray[np.bool_] | None) -> NDArray[np.bool_]:
+        """(offers,) True where none of an offer's products is on hand; empty when no stock is told."""
+        if in_stock is None:
+            return np.zeros(0, np.bool_)
+        gone_day, gone_with, gone = self._gone
+        if gone_day != day or gone_with is not in_stock:
+            gone = catalogs.sold_out(self.catalog, day, in_stock)
+            self._gone = day, in_stock, gone
+        return gone
 
     def _stands(self, day: int, in_stock: NDArray[np.bool_] | None = None) -> Today:
         standing = catalogs.standing_on(self.catalog, day, in_stock)
@@ -227,8 +252,7 @@ class Retailer:
             decisions_of.check(
                 chosen, self.policy.name, len(who), self.catalog.categories, len(self.catalog.offers.kind)
             )
-        gone = np.zeros(0, np.bool_) if in_stock is None else catalogs.sold_out(self.catalog, day, in_stock)
-        return self._sent(chosen, who, opened, gone, day, cutoff, send)
+        return self._sent(chosen, who, opened, self._sold_out(day, in_stock), day, cutoff, send)
 
     def _view(
         self, day: int, who: I32, hour: ArrayLike, slots: int, channels: int | None = None

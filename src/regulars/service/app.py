@@ -189,7 +189,7 @@ async def _decide(service: Service, asked: Asked) -> wire.Decision:
     ask = Ask(-1, channel, at_ms, body.timezone or "", names)
     answer = (await service.engine.in_loop("decide", asked.shop, [ask]))[0]
     service.decisions.labels(_ACTION[answer.stored.action]).inc()
-    return decision_of(asked.shop, answer.id, answer.stored, answer.for_everybody)
+    return decision_of(asked.shop, answer.id, answer.stored, answer.for_everybody, answer.terms)
 
 
 async def _not_shared(service: Service, asked: Asked, names: tuple[Name, ...]) -> None:
@@ -216,8 +216,10 @@ def _names(user: str | None, anonymous: str | None) -> tuple[Name, ...]:
     return kept
 
 
-def decision_of(shop: Shop, name: str, stored: Stored, everybody: int = -1) -> wire.Decision:
-    """A stored decision as it goes over the wire."""
+def decision_of(
+    shop: Shop, name: str, stored: Stored, everybody: int = -1, terms: tuple[int, float, int] = (-1, 0.0, 0)
+) -> wire.Decision:
+    """A stored decision as it goes over the wire, with an offer for everybody on its terms."""
     return wire.Decision(
         id=name,
         action=_ACTION[stored.action],
@@ -233,7 +235,7 @@ def decision_of(shop: Shop, name: str, stored: Stored, everybody: int = -1) -> w
         predicted={v.name.lower(): round(p, 4) for v, p in zip(Verdict, stored.predicted, strict=False)},
         used=_scopes(stored.used),
         opened=_scopes(stored.opened),
-        for_everybody=_standing(shop, everybody),
+        for_everybody=_offer(shop, everybody, *terms),
     )
 
 
@@ -242,15 +244,6 @@ def _offer(shop: Shop, offer: int, category: int, saving: float, last_day: int) 
         return None
     name = shop.assortment.catalog.names[category] if category >= 0 else ""
     return wire.Offer(offer, name, round(saving, 4), shop.calendar.date(last_day).isoformat())
-
-
-def _standing(shop: Shop, offer: int) -> wire.Offer | None:
-    if offer < 0:
-        return None
-    offers = shop.assortment.catalog.offers
-    return _offer(
-        shop, offer, int(offers.category[offer]), float(offers.saving[offer]), int(offers.last_day[offer])
-    )
 
 
 def _scopes(bits: int) -> list[str]:
@@ -447,11 +440,11 @@ async def _apart(service: Service, asked: Asked) -> wire.Done:
 async def _stocked(service: Service, asked: Asked) -> wire.Done:
     body: wire.StockRequest = asked.body
     shop = asked.shop
-    for k, line in enumerate(body.products):
-        if line.sku not in shop.product_of:
-            raise Refused(f"products[{k}].sku", line.sku, "Send the sku of a product of the catalog")
 
     def work_on(work: Transaction) -> wire.Done:
+        for k, line in enumerate(body.products):
+            if line.sku not in shop.product_of:
+                raise Refused(f"products[{k}].sku", line.sku, "Send the sku of a product of the catalog")
         units = {shop.product_of[p.sku]: p.on_hand for p in body.products if p.on_hand is not None}
         hidden = {shop.product_of[p.sku]: p.hidden for p in body.products if p.hidden is not None}
         shop.set_stock(work, units, hidden)

@@ -1,18 +1,19 @@
-"""What a retailer sells and may offer, as the live engine keeps it: the catalog, its products' names and numbers."""
+"""What a retailer sells and may offer, as the live engine keeps it: as it was set up, and what it tells since."""
 
 from __future__ import annotations
 
 import dataclasses
 import io
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from regulars.errors import RegularsError
-from regulars.retail.catalog import Catalog, CatalogSettings, Standing
+from regulars.retail import catalog as catalogs
+from regulars.retail.catalog import Catalog, CatalogSettings, Prices, Standing
 from regulars.terms import Offers
 
 
@@ -26,12 +27,16 @@ class Assortment:
     sku : (P,) the shop's own product ids, as text
     title : (P,) of each product
     category_of : (P,) uint16
+    popularity : (P,) how many bought it; of an assortment that was stored before it was known, empty
+    usual_cents : (P,) what one unit usually cost; empty likewise
     """
 
     catalog: Catalog
     sku: tuple[str, ...]
     title: tuple[str, ...]
     category_of: NDArray[np.uint16]
+    popularity: NDArray[np.float32] = field(default_factory=lambda: np.zeros(0, np.float32))
+    usual_cents: NDArray[np.float32] = field(default_factory=lambda: np.zeros(0, np.float32))
 
     def __post_init__(self) -> None:
         if not len(self.sku) == len(self.title) == len(self.category_of):
@@ -50,6 +55,7 @@ def dump(assortment: Assortment) -> bytes:
         for name in ("price_cents", "margin_share", "campaign_offer", "deals", "category_of")
     }
     arrays["of_product"] = assortment.category_of
+    arrays |= {"popularity": assortment.popularity, "usual_cents": assortment.usual_cents}
     words = {
         "names": catalog.names,
         "sku": assortment.sku,
@@ -85,4 +91,76 @@ def load(body: bytes) -> Assortment:
             category_of=stored["category_of"],
             first_weekday=words["first_weekday"],
         )
-        return Assortment(catalog, tuple(words["sku"]), tuple(words["title"]), stored["of_product"])
+        more = [stored[name] for name in ("popularity", "usual_cents") if name in stored.files]
+        return Assortment(catalog, tuple(words["sku"]), tuple(words["title"]), stored["of_product"], *more)
+
+
+@dataclass(frozen=True)
+class Told:
+    """What a retailer told of its shelf since it was set up.
+
+    Attributes
+    ----------
+    sku, title, category : of products that are new
+    prices : with offers, of days that are not over
+    since : (C,) first day from which a category's offers are told
+    days : the catalog covers so many days
+    """
+
+    sku: tuple[str, ...]
+    title: tuple[str, ...]
+    category: NDArray[np.uint16]
+    prices: Prices
+    since: NDArray[np.int32]
+    days: int
+
+
+def nothing_told(assortment: Assortment) -> Told:
+    """Of a retailer that told nothing yet."""
+    none = np.zeros(0, np.int32)
+    since = np.full(assortment.catalog.categories, catalogs.FAR, np.int32)
+    days = assortment.catalog.first_day + assortment.catalog.days
+    return Told((), (), np.zeros(0, np.uint16), Prices(none, none, none, none, none), since, days)
+
+
+def told_of(assortment: Assortment, told: Told) -> Assortment:
+    """The assortment that a retailer was set up with, and what it told since: what is decided on."""
+    more, catalog = len(told.sku), assortment.catalog
+    category_of = np.append(assortment.category_of, told.category).astype(np.uint16)
+    known = len(assortment.popularity) > 0
+    popularity = assortment.popularity if known else np.ones(len(assortment.sku), np.float32)
+    usual = assortment.usual_cents if known else catalog.price_cents[assortment.category_of]
+    popularity = np.append(popularity, np.zeros(more, np.float32))
+    usual = np.append(usual, catalog.price_cents[told.category]).astype(np.float32)
+    wide = catalogs.widened(catalog, (), category_of)
+    days = max(told.days - catalog.first_day, catalog.days)
+    found = catalogs.told(wide, told.prices, category_of, popularity, usual, told.since, days)
+    return Assortment(
+        found, assortment.sku + told.sku, assortment.title + told.title, category_of, popularity, usual
+    )
+
+
+def dump_told(told: Told) -> bytes:
+    """As bytes."""
+    words = json.dumps({"sku": told.sku, "title": told.title, "days": told.days})
+    arrays: dict[str, Any] = {f"prices.{k}": v for k, v in told.prices._asdict().items()}
+    arrays |= {"category": told.category, "since": told.since}
+    arrays["words"] = np.frombuffer(words.encode(), np.uint8)
+    out = io.BytesIO()
+    np.savez_compressed(out, allow_pickle=False, **arrays)
+    return out.getvalue()
+
+
+def load_told(body: bytes) -> Told:
+    """What :func:`dump_told` wrote."""
+    with np.load(io.BytesIO(body), allow_pickle=False) as stored:
+        words = json.loads(stored["words"].tobytes())
+        prices = Prices(*(stored[f"prices.{name}"] for name in Prices._fields))
+        return Told(
+            tuple(words["sku"]),
+            tuple(words["title"]),
+            stored["category"],
+            prices,
+            stored["since"],
+            words["days"],
+        )

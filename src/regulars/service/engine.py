@@ -94,7 +94,7 @@ class Engine:
         self.shops: dict[int, Shop] = {}
         with store.transaction() as work:
             for number, _ in work.tenants():
-                self.shops[number] = _shop(work, number)
+                self.shops[number] = shop_of(work, number)
         words = "Events that were written down, by what became of them; withheld ones are applied too, unknown are names"
         self.taken = Counter("regulars_events_taken", words, ["became"], registry=None)
         self._became = {became: self.taken.labels(became) for became in intake.Taken().counts()}
@@ -109,7 +109,7 @@ class Engine:
         """A retailer, also one that was set up after the start."""
         if number not in self.shops:
             with self.store.transaction() as work:
-                self.shops[number] = _shop(work, number)
+                self.shops[number] = shop_of(work, number)
         return self.shops[number]
 
     async def start(self) -> None:
@@ -307,8 +307,12 @@ class Engine:
                 self._became[became].inc(count)
 
 
-def _shop(work: Transaction, number: int) -> Shop:
-    return Shop(work.tenant(number), load(work.catalog(number)))
+def shop_of(work: Transaction, number: int) -> Shop:
+    """A retailer as it stands in the store."""
+    tenant = work.tenant(number)
+    shop = Shop(tenant, load(work.catalog(number)))
+    shop.shelved(work, tenant.shelf)
+    return shop
 
 
 def _tell(batch: list[_Job], answers: list[Any], error: Exception | None) -> None:

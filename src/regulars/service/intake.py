@@ -97,7 +97,7 @@ def drain(work: Transaction, shop: Shop, most: int | None = None) -> Taken:
             return taken
         if not done:
             # One at a time works on a retailer's inbox; who waited finds it emptied.
-            work.tenant(shop.number, change=True)
+            shop.shelved(work, work.tenant(shop.number, change=True).shelf)
             deliveries = work.take_out(shop.number, DRAIN)
         if most is not None:
             sizes = accumulate(len(body) for *_, body in deliveries)
@@ -111,7 +111,7 @@ def drain(work: Transaction, shop: Shop, most: int | None = None) -> Taken:
 
 def drain_one(work: Transaction, shop: Shop, taken: Taken) -> int | None:
     """Apply the oldest delivery alone; returns its number, None when there is none."""
-    work.tenant(shop.number, change=True)
+    shop.shelved(work, work.tenant(shop.number, change=True).shelf)
     deliveries = work.take_out(shop.number, 1)
     if not deliveries:
         return None

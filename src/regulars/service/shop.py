@@ -33,7 +33,7 @@ from regulars.retail.predicted_verdict import label
 from regulars.retail.record import Record
 from regulars.retail.retailer import Retailer
 from regulars.service import rows as codec
-from regulars.service.assortment import Assortment
+from regulars.service.assortment import Assortment, Told, dump_told, load_told, nothing_told, told_of
 from regulars.service.clock import Calendar
 from regulars.service.events import Line
 from regulars.service.naming import HERS, Name, digest
@@ -46,6 +46,8 @@ from regulars.terms import NEVER, Action, Channel, Fate, Lines, OfferKind, empty
 WINDOW_DAYS = 30
 #: Outcomes are settled for so many contacts at a time.
 CHUNK = 5_000
+#: Versions of the shelf that are kept in memory.
+SHELVES = 4
 #: What a sealed value is, so that none can stand in for another.
 CONTACT, KNOWN, CONSENT, PROFILE = b"contact", b"known", b"consent", b"profile"
 DECISION, ENTRY, EVENT, ANSWER = b"decision", b"entry", b"event", b"answer"
@@ -98,6 +100,7 @@ class Stored(msgspec.Struct, array_like=True):
     contact: bytes = b""
     known: int = 0  #: version of the rest of her record
     settings: str = ""
+    shelf: int = 0  #: version of what the retailer had told of its shelf
 
 
 @dataclass(frozen=True)
@@ -120,11 +123,13 @@ class Answer:
     id : under which it is stored; empty for somebody of whom nothing is known, of whom nothing is stored
     stored : the decision
     for_everybody : an offer that stands on the shelf for anybody, -1 for none
+    terms : its category, saving and last day
     """
 
     id: str
     stored: Stored
     for_everybody: int = -1
+    terms: tuple[int, float, int] = (-1, 0.0, 0)
 
 
 @dataclass
@@ -152,10 +157,12 @@ class Shop:
     Parameters
     ----------
     tenant : as it stands in the store
-    assortment : what it sells
+    assortment : what it sold when it was set up
 
     Attributes
     ----------
+    assortment : what it sells, with what it told since
+    told : what it told since
     retailer : the decision core, holding what was learned and no customer
     calendar : its days
     """
@@ -163,7 +170,8 @@ class Shop:
     def __init__(self, tenant: TenantRow, assortment: Assortment) -> None:
         told = tenant.settings
         self.number, self.name, self.secret = tenant.retailer, tenant.name, tenant.secret
-        self.assortment = assortment
+        self.assortment = self._base = assortment
+        self.told = nothing_told(assortment)
         self.calendar = Calendar(datetime.date.fromisoformat(told["start"]), told["zone"])
         self.settings = msgspec.json.encode([told["policy"], told["policy_settings"]]).decode()
         catalog = assortment.catalog
@@ -180,6 +188,8 @@ class Shop:
         )
         self._common = -1
         self._stock = -1
+        self._shelf = 0
+        self._shelves: dict[int, tuple[Told, Assortment]] = {}
         self._closed = NEVER
         self._in_stock: NDArray[np.bool_] | None = None
         self._out: list[int] = []
@@ -202,13 +212,14 @@ class Shop:
         self.retailer.restore(self._opening if body is None else _arrays(body))
         self._common = version
 
-    def knows(self) -> tuple[int, int, int]:
-        """Versions of what is in memory: learned, stock, the last day that was closed."""
-        return self._common, self._stock, self._closed
+    def knows(self) -> tuple[int, int, int, int]:
+        """Versions of what is in memory: learned, stock, shelf, the last day that was closed."""
+        return self._common, self._stock, self._shelf, self._closed
 
     def forget(self) -> None:
         """Read what all have in common anew: what is in memory may belong to a transaction that failed."""
-        self._common = self._stock = -1
+        self._common = self._stock = self._shelf = -1
+        self._shelves = {}
         self._closed = NEVER
 
     def stocked(self, work: Transaction, version: int) -> None:
@@ -224,6 +235,34 @@ class Shop:
         else:
             self._in_stock = None
         self._stock = version
+
+    def shelved(self, work: Transaction, version: int) -> None:
+        """Know what the retailer told of its shelf by this version; 0 as it was set up."""
+        if version == self._shelf:
+            return
+        if version not in self._shelves:
+            body = work.shelf(self.number, version) if version else None
+            if body is None and version:
+                raise RegularsError(
+                    f"what was told of the shelf by version {version} is not in the store. Restore it from a backup"
+                )
+            told = nothing_told(self._base) if body is None else load_told(body)
+            # Who looks back goes to and fro between a few.
+            if len(self._shelves) == SHELVES:
+                del self._shelves[next(iter(self._shelves))]
+            self._shelves[version] = told, self._base if body is None else told_of(self._base, told)
+        self.told, self.assortment = self._shelves[version]
+        self.product_of = {sku: k for k, sku in enumerate(self.assortment.sku)}
+        self.retailer.restock(self.assortment.catalog)
+        # What is on hand is a column of all products.
+        self._shelf, self._stock = version, -1
+
+    def tell(self, work: Transaction, told: Told, today: int) -> None:
+        """The retailer tells this of its shelf from now on, to every process that decides."""
+        tenant = work.tenant(self.number, change=True)
+        work.add_shelf(self.number, tenant.shelf + 1, today, dump_told(told))
+        self.shelved(work, tenant.shelf + 1)
+        self.stocked(work, tenant.stock)
 
     def set_stock(self, work: Transaction, units: dict[int, int], hidden: dict[int, bool]) -> None:
         """Products by number are on hand in so many units, or hidden from everybody."""
@@ -245,6 +284,7 @@ class Shop:
             tenant = self._close(work, tenant, day)
         self._closed = tenant.closed_day
         self.learned(work, tenant.common)
+        self.shelved(work, tenant.shelf)
         self.stocked(work, tenant.stock)
         return tenant
 
@@ -415,7 +455,7 @@ class Shop:
                     row = seats.place[asks[k].customer]
                     stored.common, stored.out, stored.settings = tenant.common, self._out, self.settings
                     stored.consent, stored.contact = consent[row], contact[row]
-                    stored.known = seats.rows[row].version
+                    stored.known, stored.shelf = seats.rows[row].version, tenant.shelf
                     name = new_id(now_ms)
                     body = seats.seals[row].close(msgspec.msgpack.encode(stored), DECISION)
                     rows.append(DecisionRow(name, asks[k].customer, day, int(stored.number >= 0), body))
@@ -469,22 +509,29 @@ class Shop:
     def _with_shelf(self, work: Transaction, ask: Ask, answer: Answer | None) -> Answer:
         """Whoever may not be spoken to, or is nobody we know, is shown what stands on the shelf for anybody."""
         if answer is None:
-            day = self.calendar.day(ask.at_ms)
             about = {
                 "at_ms": ask.at_ms, "channel": -1 if ask.channel is None else int(ask.channel),
                 "hour": self.calendar.hour(ask.at_ms, ask.zone), "policy": self.retailer.policy.name,
                 "version": self.retailer.policy.version,
             }  # fmt: skip
-            return Answer("", _silence(Reason.NO_PERMISSION, about), self.for_everybody(work, day))
-        if answer.stored.reason in (Reason.NO_PERMISSION, Reason.NOT_REACHABLE):
-            return replace(answer, for_everybody=self.for_everybody(work, self.calendar.day(ask.at_ms)))
-        return answer
+            answer = Answer("", _silence(Reason.NO_PERMISSION, about))
+        elif answer.stored.reason not in (Reason.NO_PERMISSION, Reason.NOT_REACHABLE):
+            return answer
+        offer, offers = self.for_everybody(work, self.calendar.day(ask.at_ms)), self.retailer.catalog.offers
+        if offer < 0:
+            return answer
+        terms = int(offers.category[offer]), float(offers.saving[offer]), int(offers.last_day[offer])
+        return replace(answer, for_everybody=offer, terms=terms)
 
     def for_everybody(self, work: Transaction, day: int) -> int:
         """The offer on the shelf that most people would want, -1 for none; it says nothing of anybody."""
         today = self.retailer.today(day, self._in_stock)
         deals = [c for c in today.order if today.kind[c] == OfferKind.DEAL]
         return int(today.offer[deals[0]]) if deals else -1
+
+    def offers_on(self, day: int) -> int:
+        """In how many categories an offer stands on a day, as far as is known now."""
+        return len(self.retailer.today(day, self._in_stock).order)
 
     def _say(
         self, seats: Seats, day: int, channel: int, asks: list[Ask], members: list[int]
@@ -693,6 +740,7 @@ class Shop:
             [row.customer], [stored.contact], [Seal(key).open(known, KNOWN)], self.categories
         )
         self.learned(work, stored.common)
+        self.shelved(work, stored.shelf)
         self.retailer.seat(record, codec.consent_of([stored.consent]), Entries(1))
         return self.retailer
 
@@ -715,7 +763,7 @@ class Shop:
         rest: dict[str, Any] = {
             "common": stored.common, "out": stored.out, "consent": stored.consent, "contact": stored.contact,
             "known": stored.known, "settings": stored.settings, "reactions": stored.reactions,
-            "unliked_as": stored.unliked_as, "bought": stored.bought,
+            "unliked_as": stored.unliked_as, "bought": stored.bought, "shelf": stored.shelf,
         }  # fmt: skip
         if len(said.number):
             again = self._told(said, 0, int(then.pending.blocks[-1].scopes[0]), about)

@@ -76,6 +76,12 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "ALTER TABLE claim ADD COLUMN customer {big} NOT NULL DEFAULT -1",
         "CREATE INDEX claim_customer ON claim (retailer, customer)",
     ),
+    (
+        "ALTER TABLE tenant ADD COLUMN shelf {big} NOT NULL DEFAULT 0",
+        """CREATE TABLE shelf (
+            retailer {big} NOT NULL, version {big} NOT NULL, day {big} NOT NULL, body {blob} NOT NULL,
+            PRIMARY KEY (retailer, version))""",
+    ),
 )
 
 #: Tables with a column ``customer`` from which an erased customer disappears, in this order: an answer is kept with its
@@ -103,6 +109,7 @@ OF_RETAILER = (
     "common",
     "delta",
     "on_hand",
+    "shelf",
     "erased",
     *OF_CUSTOMER,
 )

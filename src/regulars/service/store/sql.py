@@ -27,6 +27,7 @@ class TenantRow(NamedTuple):
     common: int  #: version of what was learned from everybody
     stock: int  #: version of stock on hand
     customers: int  #: how many numbers were given out
+    shelf: int  #: version of what the retailer told of its shelf; 0 as it was set up
 
 
 class CustomerRow(NamedTuple):
@@ -95,7 +96,7 @@ class Transaction(ABC):
     def tenant(self, retailer: int, *, change: bool = False) -> TenantRow:
         """A retailer; with ``change`` nobody else works for it until the end of the transaction."""
         found = self.ask(
-            "SELECT retailer, name, settings, secret, closed_day, common, stock, customers "
+            "SELECT retailer, name, settings, secret, closed_day, common, stock, customers, shelf "
             "FROM tenant WHERE retailer = ?" + (self.FOR_CHANGE if change else self.FOR_READ),
             (retailer,),
         )
@@ -131,13 +132,14 @@ class Transaction(ABC):
         """A new retailer; returns its number."""
         taken = self.ask("SELECT COALESCE(MAX(retailer), -1) FROM tenant")[0][0]
         self.tell(
-            "INSERT INTO tenant VALUES (?, ?, ?, ?, ?, ?, 0, 0, 0)",
+            "INSERT INTO tenant (retailer, name, settings, catalog, secret, closed_day, common, stock, customers) "
+            "VALUES (?, ?, ?, ?, ?, ?, 0, 0, 0)",
             (taken + 1, name, json.dumps(settings), catalog, secret, closed),
         )
         return int(taken) + 1
 
     def catalog(self, retailer: int) -> bytes:
-        """The catalog as it was stored."""
+        """The catalog as the retailer was set up."""
         return bytes(self.ask("SELECT catalog FROM tenant WHERE retailer = ?", (retailer,))[0][0])
 
     def change_tenant(self, retailer: int, **columns: Any) -> None:
@@ -502,6 +504,21 @@ class Transaction(ABC):
         return bool(
             self.ask("SELECT 1 FROM decision WHERE retailer = ? AND day >= ? LIMIT 1", (retailer, day))
         )
+
+    def shelf(self, retailer: int, version: int) -> bytes | None:
+        """What a retailer told of its shelf, by version."""
+        found = self.ask("SELECT body FROM shelf WHERE retailer = ? AND version = ?", (retailer, version))
+        return bytes(found[0][0]) if found else None
+
+    def add_shelf(self, retailer: int, version: int, day: int, body: bytes) -> None:
+        """A new version, told on ``day``; the one before goes unless a decision may rest on it."""
+        self.tell(
+            "DELETE FROM shelf WHERE retailer = ? AND version = ? AND NOT EXISTS "
+            "(SELECT 1 FROM decision d WHERE d.retailer = shelf.retailer AND d.day >= shelf.day)",
+            (retailer, version - 1),
+        )
+        self.tell("INSERT INTO shelf VALUES (?, ?, ?, ?)", (retailer, version, day, body))
+        self.change_tenant(retailer, shelf=version)
 
     def add_delta(self, retailer: int, day: int, body: bytes) -> None:
         """What a day's purchases add to the sums of everybody."""
