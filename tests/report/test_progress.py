@@ -1,5 +1,6 @@
 """Progress where there is no terminal."""
 
+import io
 import re
 
 from regulars.report import progress
@@ -41,3 +42,36 @@ def test_a_quiet_run_says_nothing(capsys):
         shown.say("Reading")
         shown.tell([("blast", 1, 2)], 1)
     assert capsys.readouterr().err == ""
+
+
+class Screen(io.StringIO):
+    """What is written to, and whether somebody looks at it."""
+
+    def __init__(self, terminal):
+        super().__init__()
+        self.isatty = lambda: terminal
+
+
+def counted(monkeypatch, terminal):
+    """A thousand baskets, fifty at a time, two seconds each."""
+    clock = iter(range(0, 200, 2))
+    monkeypatch.setattr(progress.time, "monotonic", lambda: float(next(clock)))
+    screen = Screen(terminal)
+    count = progress.Counting(screen)
+    for done in range(50, 1001, 50):
+        count(done, 1000, "baskets")
+    return screen.getvalue()
+
+
+def test_a_count_is_a_line_now_and_then(monkeypatch):
+    lines = counted(monkeypatch, False).splitlines()
+    assert lines[0] == "250 of 1,000 baskets, 25%, 25 a second, about 30 s left"
+    assert len(lines) == 4 and lines[-1] == "1,000 of 1,000 baskets"
+
+
+def test_a_count_is_one_bar_on_a_terminal(monkeypatch):
+    text = counted(monkeypatch, True)
+    assert text.count("\n") == 1 and text.count("\r") == 20
+    assert "[#####...............] 250 of 1,000 baskets" in text and text.rstrip().endswith(
+        "1,000 of 1,000 baskets"
+    )

@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TextIO
 
 #: One begun task: its name, days lived, days in all.
 Begun = tuple[str, int, int]
@@ -28,6 +28,8 @@ class Progress:
 
 #: Seconds between two lines of output that is not a terminal.
 LINE_S = 10.0
+#: Signs of a bar.
+BAR = 20
 
 
 class _Lines(Progress):
@@ -74,6 +76,44 @@ def _clock(seconds: float) -> str:
     if hours:
         return f"{hours}:{minutes:02d}:{whole % 60:02d}"
     return f"{minutes}:{whole % 60:02d}" if minutes else f"{whole} s"
+
+
+class Counting:
+    """How far work is that goes through many of a kind: a bar on a terminal, else a line now and then."""
+
+    def __init__(self, out: TextIO | None = None) -> None:
+        self._out = sys.stderr if out is None else out
+        self._terminal = self._out.isatty()
+        self._what, self._shown = "", ""
+        self._began = self._last = self._called = time.monotonic()
+
+    def __call__(self, done: int, total: int, what: str) -> None:
+        """So many of so many are done."""
+        now = time.monotonic()
+        if what != self._what:
+            self._what, self._began, self._last = what, self._called, self._called
+        self._called = now
+        ended = done >= total
+        if not ended and now - self._last < (0.2 if self._terminal else LINE_S):
+            return
+        self._last = now
+        rate = done / max(now - self._began, 1e-9)
+        told = [f"{done:,} of {total:,} {what}"]
+        if not ended:
+            told += [
+                f"{done / total:.0%}",
+                f"{rate:,.0f} a second",
+                *_left(now - self._began, done, total - done),
+            ]
+        text = ", ".join(told)
+        if not self._terminal:
+            print(text, file=self._out, flush=True)
+            return
+        filled = round(BAR * done / total) if total else BAR
+        text = f"[{'#' * filled}{'.' * (BAR - filled)}] {text}"
+        end = "\n" if ended else ""
+        print(f"\r{text.ljust(len(self._shown))}", end=end, file=self._out, flush=True)
+        self._shown = "" if ended else text
 
 
 class _Bar(Progress):
