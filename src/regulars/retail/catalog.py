@@ -397,6 +397,20 @@ def sold_out(catalog: Catalog, day: int, in_stock: NDArray[np.bool_]) -> NDArray
     return gone
 
 
+def products_of(offers: Offers, offer: int) -> list[int]:
+    """The products that an offer is good for; none for an option, and for a deal that names only its category."""
+    row = int(offers.bits_row[offer]) if offer >= 0 else NONE
+    if row < 0:
+        return []
+    words = offers.product_bits[row]
+    return [
+        64 * word + bit
+        for word in np.flatnonzero(words).tolist()
+        for bit in range(64)
+        if int(words[word]) >> bit & 1
+    ]
+
+
 def _by_category(shelf: Shelf, values: NDArray[np.floating]) -> F64:
     """Mean by category, weighted by popularity."""
     return _mean(shelf.category, values, shelf.popularity, len(shelf.category_ptr) - 1)

@@ -17,7 +17,18 @@ from regulars.service.shop import Ask, Shop
 from regulars.terms import Action, Channel
 
 CHUNK = 1_000
-COLUMNS = ("decision", "user", "address", "action", "category", "saving", "last_day", "to_her", "reason")
+COLUMNS = (
+    "decision",
+    "user",
+    "address",
+    "action",
+    "category",
+    "saving",
+    "last_day",
+    "to_her",
+    "reason",
+    "products",
+)
 #: A spreadsheet takes a cell that begins so for a formula.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\x00", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
@@ -72,7 +83,8 @@ def _decide(engine: Engine, shop: Shop, asks: list[Ask], table: Any, file: TextI
     said = [(customer, answer) for customer, answer in told if answer.stored.action != Action.SILENCE]
     spoken_to = [customer for customer, _ in said]
     names = engine.call(shop, partial(shop.known_as, customers=spoken_to)).result()
-    for customer, answer in said:
+    goods = engine.call(shop, partial(shop.good_for, told=[answer.stored for _, answer in said])).result()
+    for (customer, answer), products in zip(said, goods, strict=True):
         stored = answer.stored
         known = names.get(customer, {})
         address = known.get(EMAIL if asks[0].channel == Channel.EMAIL else PHONE, "")
@@ -80,7 +92,7 @@ def _decide(engine: Engine, shop: Shop, asks: list[Ask], table: Any, file: TextI
         row = (
             answer.id, known.get(USER, ""), address, Action(stored.action).name.lower(), category,
             round(stored.saving, 4), shop.calendar.date(stored.last_day).isoformat(), stored.to_her,
-            Reason(stored.reason).name.lower(),
+            Reason(stored.reason).name.lower(), " ".join(products),
         )  # fmt: skip
         table.writerow([_cell(value) for value in row])
     file.flush()

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from regulars import draws
 from regulars.errors import RegularsError
 from regulars.ledger.entries import Entries, Entry, verify
+from regulars.retail import catalog as catalogs
 from regulars.retail import contact_rules, explain, policies
 from regulars.retail import decision as decisions_of
 from regulars.retail import record as records
@@ -46,6 +47,8 @@ from regulars.terms import NEVER, Action, Channel, Fate, Lines, OfferKind, empty
 WINDOW_DAYS = 30
 #: Outcomes are settled for so many contacts at a time.
 CHUNK = 5_000
+#: Products of one offer that are listed at most.
+LISTED = 100
 #: Versions of the shelf that are kept in memory.
 SHELVES = 4
 #: What a sealed value is, so that none can stand in for another.
@@ -528,6 +531,20 @@ class Shop:
         today = self.retailer.today(day, self._in_stock)
         deals = [c for c in today.order if today.kind[c] == OfferKind.DEAL]
         return int(today.offer[deals[0]]) if deals else -1
+
+    def good_for(self, work: Transaction, told: Sequence[Stored]) -> list[list[str]]:
+        """The products that each offer is good for; none where it names none, or more than anybody would list."""
+        found: dict[tuple[int, int], list[str]] = {}
+        for stored in told:
+            if (stored.shelf, stored.offer) in found:
+                continue
+            self.shelved(work, stored.shelf)
+            products = catalogs.products_of(self.assortment.catalog.offers, stored.offer)
+            few = products[: LISTED + 1]
+            found[stored.shelf, stored.offer] = (
+                [] if len(few) > LISTED else [self.assortment.sku[p] for p in few]
+            )
+        return [found[stored.shelf, stored.offer] for stored in told]
 
     def offers_on(self, day: int) -> int:
         """In how many categories an offer stands on a day, as far as is known now."""
