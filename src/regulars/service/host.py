@@ -21,14 +21,12 @@ from prometheus_client import values
 from uvicorn.supervisors import Multiprocess
 
 from regulars.errors import SettingError
-from regulars.service import demo
+from regulars.service import demo, listing
 from regulars.service.app import Service
-from regulars.service.assortment import load
 from regulars.service.clock import now_ms
-from regulars.service.engine import Engine
+from regulars.service.engine import Engine, shop_of
 from regulars.service.keys import Role
 from regulars.service.remote import Desk, RemoteEngine
-from regulars.service.shop import Shop
 from regulars.service.store import open_store
 
 LOCAL = ("127.0.0.1", "::1", "localhost")
@@ -74,8 +72,14 @@ def run(
         with store.transaction() as work:
             unready = work.unready()
             ready = [(number, name) for number, name in work.tenants() if name not in unready]
-            shop = Shop(work.tenant(ready[0][0]), load(work.catalog(ready[0][0])))
-        shop.rehearse(shop.calendar.day(now_ms()))
+            shops = [shop_of(work, number) for number, _ in ready]
+            for shop in shops:
+                shop.stocked(work, work.tenant(shop.number).stock)
+        for shop in shops:
+            words, wanting = listing.said_of_offers(shop, shop.calendar.day(now_ms()), store_url)
+            if wanting:
+                say(words)
+        shops[0].rehearse(shops[0].calendar.day(now_ms()))
     finally:
         store.close()
     say(to_try(host, port) if with_demo else serving(host, port, store_url, [name for _, name in ready]))

@@ -1,4 +1,4 @@
-"""Past purchases in bulk: a retailer out of a table, or more purchases of one that is there already."""
+"""In bulk: a retailer out of a table of purchases, more purchases of one that is there, and what it tells beside them."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import datetime
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,9 +21,10 @@ from regulars.ledger.entries import Entries
 from regulars.retail import catalog as catalogs
 from regulars.retail import consent as consents
 from regulars.retail import record as records
-from regulars.service import intake, naming
+from regulars.service import intake, listing, naming
 from regulars.service import rows as codec
 from regulars.service.assortment import Assortment
+from regulars.service.clock import Now, now_ms
 from regulars.service.engine import Engine
 from regulars.service.events import Did, Event, Line
 from regulars.service.naming import USER, Name
@@ -42,6 +44,7 @@ from regulars.service.shop import (
 from regulars.service.store import Store, Transaction, open_store
 from regulars.service.store.sql import CustomerRow
 from regulars.shelf import Shelf
+from regulars.sources.listings import Listing
 from regulars.sources.panel import Panel, shelf_from
 from regulars.terms import Fate, Lines, Scope, empty_lines
 
@@ -52,6 +55,8 @@ AHEAD = 60
 #: A file tells the day; within it, purchases count as of this hour where the retailer is.
 NOON = 12
 Say = Callable[[str], None]
+#: Told how much of how much is done, of what.
+Count = Callable[[int, int, str], None]
 Show = Callable[[dict[str, Any]], None]
 
 
@@ -110,10 +115,12 @@ def assortment_of(panel: Panel, goods: Shelf, days: int) -> Assortment:
         tuple(map(str, panel.products["product_id"])),
         tuple(title.strip() for title in titles),
         panel.products["category"].to_numpy().astype(np.uint16),
+        goods.popularity,
+        (np.median(goods.price, axis=0) * 100).astype(np.float32),
     )
 
 
-def add(engine: Engine, shop: Shop, panel: Panel, granted: Granted, say: Say) -> intake.Taken:
+def add(engine: Engine, shop: Shop, panel: Panel, granted: Granted, count: Count) -> intake.Taken:
     """More purchases of a retailer that is there already, each basket once, as if its till had sent them.
 
     Parameters
@@ -148,8 +155,37 @@ def add(engine: Engine, shop: Shop, panel: Panel, granted: Granted, say: Say) ->
             intake.apply(work, shop, [(event, intake.IMPORT) for event in allowed + part], now, taken)
 
         engine.call(shop, apply).result()
-        say(f"{min(first + CHUNK, len(events)):,} of {len(events):,} baskets")
+        count(min(first + CHUNK, len(events)), len(events), "baskets")
     return taken
+
+
+def add_people(
+    call: Callable[[Callable[[Transaction], int]], int],
+    shop: Shop,
+    told: Listing,
+    granted: Granted,
+    now_ms: int,
+    count: Count,
+) -> dict[str, int]:
+    """Addresses of people whom we may write to, each in her own sealed profile.
+
+    Parameters
+    ----------
+    call : does something in a transaction
+    """
+    listing.check_people(told)
+    rows, withheld = told.kept, 0
+    for first in range(0, rows.height, CHUNK):
+        part = rows.slice(first, CHUNK)
+
+        def apply(work: Transaction, part: pl.DataFrame = part) -> int:
+            events, kept_out = listing.people_events(work, shop, part, granted.words, now_ms)
+            intake.apply(work, shop, [(event, intake.IMPORT) for event in events], now_ms)
+            return kept_out
+
+        withheld += call(apply)
+        count(min(first + CHUNK, rows.height), rows.height, "people")
+    return {"people": rows.height - withheld, "people_withheld": withheld}
 
 
 def _allowed(
@@ -320,73 +356,170 @@ def _write(
 def bring(
     url: str,
     name: str,
-    panel: Panel,
+    panel: Panel | None,
     granted: Granted,
     zone: str | None,
     policy: str | None,
     say: Say,
     show: Show,
+    *,
+    listings: Sequence[Listing] = (),
+    count: Count | None = None,
+    now: Now = now_ms,
 ) -> None:
-    """Purchases into the store at ``url``: a retailer that is new is set up from them, else they are added.
+    """Files into the store at ``url``: a retailer that is new is set up from its purchases, else all is added.
 
     Parameters
     ----------
+    name : of the retailer; empty means the only one of the store
+    panel : purchases; None for a retailer that is there and tells other things
     zone, policy : of a new retailer, None for the usual; one that is there keeps its own
-    show : told at the end: ``customers``, ``baskets``, ``rejects`` by kind; for a new retailer ``keys`` by role; else
-        ``again``, ``withheld`` and ``unknown`` of what was added. A new one is ready once its keys were shown; what was
-        broken off before begins anew
+    show : told at the end: ``retailer``; with purchases ``customers``, ``baskets``; ``rejects`` by kind; for a new retailer
+        ``keys`` by role; else ``again``, ``withheld`` and ``unknown`` of what was added; how many ``products``, ``prices``,
+        ``offers``, ``stock`` and ``people`` were taken; ``outlook``, what can be offered, as a sentence; ``left_out``, the
+        rows of the listings that could not be used. A new one is ready once its keys were shown; what was broken off before
+        begins anew
+    listings : what it tells beside purchases
+    count : told how far it is; None says it
+    now : the clock
 
     Raises
     ------
     SettingError
-        when a retailer that is there has another zone or policy.
+        when a retailer that is there has another zone or policy, or one that is not there has no purchases.
     """
+    counted = count or (lambda done, of, what: say(f"{done:,} of {of:,} {what}"))
     if url.startswith("sqlite:///"):
         Path(url.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
-    told: dict[str, Any] = {
-        "retailer": name,
-        "customers": panel.households.height,
-        "baskets": panel.lines.select("household", "day", "basket").n_unique(),
-        "rejects": dict(panel.rejects.iter_rows()),
-    }
     store = open_store(url)
     with store.transaction() as work:
         unready = work.unready()
         there = {known: number for number, known in work.tenants() if known not in unready}
+        if not name and panel is None and len(there) == 1:
+            (name,) = there
         stands = work.tenant(there[name]).settings if name in there else None
+    told: dict[str, Any] = {"retailer": name}
+    if panel is not None:
+        told["customers"] = panel.households.height
+        told["baskets"] = panel.lines.select("household", "day", "basket").n_unique()
     if stands is None:
         try:
-            number, keys = _open(store, name, panel, granted, zone or "UTC", policy or "considerate", say)
-            show(told | {"keys": keys})
+            if panel is None or not name:
+                raise SettingError(_nobody_there(name, url, there))
+            brought = Brought(panel, granted, tuple(listings), now(), url)
+            number, keys, more = _open(
+                store, name, brought, zone or "UTC", policy or "considerate", say, counted
+            )
+            show(told | more | _rejects_of(panel, listings) | {"keys": keys})
             with store.transaction() as work:
                 work.make_ready(number)
         finally:
             store.close()
         return
-    for option, asked in (("zone", zone), ("policy", policy)):
-        if asked is not None and asked != stands[option]:
-            store.close()
-            raise SettingError(
-                f"--{option} {asked}: the retailer {name!r} is there already and has {stands[option]}. "
-                f"Leave --{option} out, or import into a retailer of another name"
-            )
-    engine = Engine(store)
     try:
-        taken = add(engine, engine.shops[there[name]], panel, granted, say)
+        for option, asked in (("zone", zone), ("policy", policy)):
+            if asked is not None and asked != stands[option]:
+                raise SettingError(
+                    f"--{option} {asked}: the retailer {name!r} is there already and has {stands[option]}. "
+                    f"Leave --{option} out, or import into a retailer of another name"
+                )
+        if any(each.kind == "placement" for each in listings):
+            raise listing.none_without("placement")
+    except SettingError:
+        store.close()
+        raise
+    engine = Engine(store, now)
+    try:
+        shop = engine.shops[there[name]]
+        shelf = [each for each in listings if each.kind != "people"]
+        if shelf:
+            # Before purchases, which may be of products that are new.
+            take = partial(listing.take, shop=shop, listings=shelf, now_ms=now())
+            told |= engine.call(shop, take).result()
+        if panel is not None:
+            taken = add(engine, shop, panel, granted, counted)
+            told |= {"again": taken.again, "withheld": taken.withheld, "unknown": taken.unknown.total()}
+        for each in listings:
+            if each.kind == "people":
+                told |= add_people(
+                    lambda work_on: engine.call(shop, work_on).result(), shop, each, granted, now(), counted
+                )
+        today = shop.calendar.day(now())
+        outlook, _ = engine.call(shop, lambda work: listing.said_of_offers(shop, today, url)).result()
     finally:
         engine.close()
-    show(told | {"again": taken.again, "withheld": taken.withheld, "unknown": taken.unknown.total()})
+    show(told | _rejects_of(panel, listings) | {"outlook": outlook})
+
+
+def _nobody_there(name: str, url: str, there: Iterable[str]) -> str:
+    known = ", ".join(sorted(there))
+    if not name:
+        return f"say whose it is with --retailer NAME; {url} has {known or 'no retailer yet'}"
+    return (
+        f"there is no retailer {name!r} in {url}"
+        + (f"; it has {known}" if known else "")
+        + ". Set it up first with its "
+        f"purchases: regulars import sales.csv --retailer {name}"
+    )
+
+
+def _rejects_of(panel: Panel | None, listings: Sequence[Listing]) -> dict[str, Any]:
+    """What was left out, by kind, and the rows of the listings."""
+    counts: dict[str, int] = {} if panel is None else dict(panel.rejects.iter_rows())
+    if any(each.kind == "products" for each in listings):
+        # Which looks at more than the purchases' own reading of the same file.
+        counts = {kind: count for kind, count in counts.items() if not kind.startswith("products: ")}
+    rows = [each.rejected() for each in listings]
+    for kind in (kind for each in rows for kind in each["kind"]):
+        counts[kind] = counts.get(kind, 0) + 1
+    return {"rejects": counts, "left_out": pl.concat(rows) if rows else None}
+
+
+@dataclass(frozen=True)
+class Brought:
+    """What a retailer is set up with, on what day and where."""
+
+    panel: Panel
+    granted: Granted
+    listings: tuple[Listing, ...]
+    now_ms: int
+    url: str
 
 
 def _open(
-    store: Store, name: str, panel: Panel, granted: Granted, zone: str, policy: str, say: Say
-) -> tuple[int, dict[str, str]]:
-    """Set a retailer up and fill it; returns its number and a key by role. It is not ready yet."""
-    assortment = assortment_of(panel, shelf_from(panel), panel.days + AHEAD)
+    store: Store, name: str, brought: Brought, zone: str, policy: str, say: Say, count: Count
+) -> tuple[int, dict[str, str], dict[str, Any]]:
+    """Set a retailer up and fill it; returns its number, a key by role and what it told. It is not ready yet."""
+    panel, granted, listings = brought.panel, brought.granted, brought.listings
+    placement = [listing.placement_of(panel, each) for each in listings if each.kind == "placement"]
+    goods = shelf_from(panel, pl.concat(placement) if placement else None)
+    assortment = assortment_of(panel, goods, panel.days + AHEAD)
+    sold = len(assortment.sku)
+    for each in listings:
+        if each.kind == "products":
+            assortment = listing.with_products(assortment, each)
     opening = Opening(name, assortment, panel.start, zone, policy, closed_day=panel.days - 1, ready=False)
     number, made = open_shop(store, opening)
     with store.transaction() as work:
         shop = Shop(work.tenant(number), assortment)
     names = panel.households["household_id"].cast(pl.String).to_list()
     fill(store, shop, panel, panel.days, names, granted, say)
-    return number, {role.value: key for role, key in made.items()}
+    told: dict[str, Any] = {}
+    shelf = [each for each in listings if each.kind in ("prices", "stock")]
+    today = shop.calendar.day(brought.now_ms)
+    with store.transaction() as work:
+        if shelf:
+            told |= listing.take(work, shop, shelf, brought.now_ms)
+        shop.stocked(work, work.tenant(number).stock)
+        told["outlook"], _ = listing.said_of_offers(shop, today, brought.url)
+
+    def call(work_on: Callable[[Transaction], int]) -> int:
+        with store.transaction() as work:
+            return work_on(work)
+
+    if len(assortment.sku) > sold:
+        told["products"] = len(assortment.sku) - sold
+    for each in listings:
+        if each.kind == "people":
+            told |= add_people(call, shop, each, granted, brought.now_ms, count)
+    return number, {role.value: key for role, key in made.items()}, told
