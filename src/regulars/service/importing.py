@@ -390,7 +390,10 @@ def bring(
     """
     counted = count or (lambda done, of, what: say(f"{done:,} of {of:,} {what}"))
     if url.startswith("sqlite:///"):
-        Path(url.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
+        at = Path(url.removeprefix("sqlite:///"))
+        if panel is None and not at.is_file():
+            raise SettingError(_nobody_there(name, url, ()))
+        at.parent.mkdir(parents=True, exist_ok=True)
     store = open_store(url)
     with store.transaction() as work:
         unready = work.unready()
