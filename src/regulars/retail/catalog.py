@@ -381,14 +381,15 @@ def closed(column: NDArray[Any]) -> NDArray[Any]:
 
 
 def sold_out(catalog: Catalog, day: int, in_stock: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """(offers,) True where none of an offer's products is on hand; never for one that names none."""
+    """(offers,) True where none of an offer's products is on hand; never for one that names none, or is not of the day."""
     offers = catalog.offers
     gone = np.zeros(len(offers.kind), np.bool_)
     if len(offers.product_bits):
-        on_hand = _bits(np.flatnonzero(in_stock), offers.product_bits.shape[1])
-        stocked = np.any(offers.product_bits & on_hand, axis=1, keepdims=True)[:, 0]
-        named = offers.bits_row >= 0
-        gone[named] = ~stocked[offers.bits_row[named]]
+        on_hand = _bits(in_stock, offers.product_bits.shape[1])
+        named = np.flatnonzero((offers.bits_row >= 0) & (offers.first_day <= day) & (offers.last_day >= day))
+        words = np.flatnonzero(on_hand)  # of few candidates few
+        bits = offers.product_bits[np.ix_(offers.bits_row[named], words)]
+        gone[named] = ~np.any(bits & on_hand[words], axis=1)
     if len(catalog.deals):
         week = min(max((day + catalog.first_weekday) // 7, 0), len(catalog.deals) - 1)
         good = np.bincount(catalog.category_of[catalog.deals[week] & in_stock], minlength=catalog.categories)
@@ -519,10 +520,11 @@ def _joined(*parts: Offers) -> Offers:
     return Offers(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
 
 
-def _bits(products: I64, words: int) -> NDArray[np.uint64]:
-    row = np.zeros(words, np.uint64)
-    np.bitwise_or.at(row, products >> 6, np.uint64(1) << (products & 63).astype(np.uint64))
-    return row
+def _bits(products: NDArray[np.bool_], words: int) -> NDArray[np.uint64]:
+    row = np.zeros(words * 8, np.uint8)
+    packed = np.packbits(products, bitorder="little")
+    row[: len(packed)] = packed
+    return row.view("<u8").astype(np.uint64)
 
 
 def _nothing(days: int, categories: int) -> Standing:
