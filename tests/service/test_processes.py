@@ -167,6 +167,33 @@ def test_caps_are_exact_whichever_process_is_asked_and_one_that_dies_is_replaced
 
 
 @pytest.mark.slow
+def test_candidates_reach_the_process_that_decides(tmp_path):
+    service = Served(f"sqlite:///{tmp_path}/store.db", tmp_path, workers=2)
+    try:
+        service.welcome()
+        skus = [("p0", "p14")[k % 2] for k in range(len(NAMES))]
+        bodies = [
+            {"userId": name, "channel": "app", "candidates": {"skus": [sku]}}
+            for name, sku in zip(NAMES, skus, strict=True)
+        ]
+        with concurrent.futures.ThreadPoolExecutor(16) as pool:
+            answers = list(pool.map(lambda body: service.ask("/v1/decisions", body, "serve"), bodies))
+        offered = collections.Counter(
+            (sku, told["offer"]["category"])
+            for sku, told in zip(skus, answers, strict=True)
+            if told["action"] == "offer"
+        )
+        assert offered["p0", "milk"] and offered.keys() <= {("p0", "milk"), ("p14", "tea")}
+        for told in answers[:6]:
+            replay = service.ask(f"/v1/decisions/{told['id']}/replay", {}, "staff")
+            assert replay["equal"], replay
+        with pytest.raises(urllib.error.HTTPError, match="400"):
+            service.ask("/v1/decisions", bodies[0] | {"candidates": {"skus": ["p99"]}}, "serve")
+    finally:
+        service.stop()
+
+
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="looks at /proc")
 def test_without_the_process_that_decides_none_is_left(served):
     speakers = children(served.process.pid)

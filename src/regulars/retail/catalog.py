@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from regulars.errors import SettingError, ShapeError
 from regulars.shelf import Shelf
-from regulars.terms import F32, F64, I32, I64, NEVER, NONE, U8, OfferKind, Offers
+from regulars.terms import F32, F64, I32, NEVER, NONE, U8, OfferKind, Offers
 
 SUNDAY = 6  # weekday of day 0 of the default source; weeks break on Mondays
 
@@ -97,6 +97,13 @@ class Today(NamedTuple):
     crowd: F64  #: (C, 4) what everybody's purchases say of the category, see ``relevance.crowd``
     needs: F64  #: (C, 6) the part of relevance that does not depend on her, see ``relevance.table``
     need: F64  #: (16,) weights of relevance
+
+
+class Among(NamedTuple):
+    """To what an offer is limited by whoever asks: candidates, with room for no others."""
+
+    products: NDArray[np.bool_]  #: (P,) True for a candidate
+    categories: NDArray[np.bool_]  #: (C,) True where an offer of the category may stand
 
 
 @dataclass(frozen=True)
@@ -358,18 +365,21 @@ def _stretches(prices: Prices, first_day: int, days: int) -> list[tuple[int, int
     return [(a, b - 1) for a, b in pairwise(cuts)]
 
 
-def standing_on(catalog: Catalog, day: int, in_stock: NDArray[np.bool_] | None = None) -> Standing:
+def standing_on(
+    catalog: Catalog, day: int, in_stock: NDArray[np.bool_] | None = None, among: Among | None = None
+) -> Standing:
     """What stands on one day, as (C,) columns to be read only; outside the catalog's days nothing does.
 
     Parameters
     ----------
     in_stock : (P,) True where a product is on hand; an offer that is good for none of them does not stand
+    among : candidates; an offer that is good for none of them that is on hand does not stand
     """
     standing, row = catalog.standing, day - catalog.first_day
     if not 0 <= row < catalog.days:
         standing, row = _nothing(1, catalog.categories), 0
-    elif in_stock is not None:
-        standing, row = _stand(catalog, day, 1, in_stock), 0
+    elif in_stock is not None or among is not None:
+        standing, row = _stand(catalog, day, 1, barred(catalog, day, in_stock, among)), 0
     return Standing(*(closed(column[row]) for column in standing))
 
 
@@ -378,6 +388,19 @@ def closed(column: NDArray[Any]) -> NDArray[Any]:
     view = column.view()
     view.flags.writeable = False
     return view
+
+
+def barred(
+    catalog: Catalog, day: int, in_stock: NDArray[np.bool_] | None, among: Among | None = None
+) -> NDArray[np.bool_]:
+    """(offers,) True where an offer cannot be made: sold out, or for none of the candidates; empty when all can."""
+    if among is None:
+        return np.zeros(0, np.bool_) if in_stock is None else sold_out(catalog, day, in_stock)
+    gone = sold_out(catalog, day, among.products if in_stock is None else among.products & in_stock)
+    category = catalog.offers.category
+    # One that names no product is judged by its category alone; one without either is for no candidate.
+    gone |= (category < 0) | ~among.categories[category]
+    return gone
 
 
 def sold_out(catalog: Catalog, day: int, in_stock: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -538,15 +561,9 @@ def _nothing(days: int, categories: int) -> Standing:
     )
 
 
-def _stand(
-    catalog: Catalog, first_day: int, days: int, in_stock: NDArray[np.bool_] | None = None
-) -> Standing:
+def _stand(catalog: Catalog, first_day: int, days: int, gone: NDArray[np.bool_] | None = None) -> Standing:
     standing = _nothing(days, catalog.categories)
-    gone = (
-        np.zeros(len(catalog.offers.kind), np.bool_)
-        if in_stock is None
-        else sold_out(catalog, first_day, in_stock)
-    )
+    gone = np.zeros(len(catalog.offers.kind), np.bool_) if gone is None else gone
     at = first_day - catalog.first_day
     prices = catalog.prices[at : at + days] if len(catalog.prices) else catalog.price_cents[None]
     _fill_standing(

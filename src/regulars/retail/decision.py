@@ -57,6 +57,7 @@ class Reason(enum.IntEnum):
     NOT_COMPELLING = 24
     OUTRANKED = 25
     NOT_SHORTLISTED = 26
+    NOT_A_CANDIDATE = 27  #: whoever asked left no room for it
     # nobody was told anything
     NOT_REACHABLE = 40
     NO_PERMISSION = 41

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regulars.retail import contact_rules, policies
+from regulars.retail.catalog import Among
 from regulars.retail.consent import allowed
 from regulars.retail.decision import Decisions, Draws, Reason
 from regulars.retail.predicted_verdict import label
@@ -78,6 +79,7 @@ def why(
     hour: int = 10,
     *,
     in_stock: NDArray[np.bool_] | None = None,
+    among: Among | None = None,
     cutoff: int | None = None,
 ) -> tuple[Explanation, ...]:
     """Explain what a retailer would tell this customer now; one explanation a message, or one for silence.
@@ -105,16 +107,22 @@ def why(
     _, view = alone._view(day, alone._everybody, hour, slots)
     _note(retailer, row, day, view.present)
     opened = tuple(scope.name for scope in Scope if view.present[0, scope])
-    decisions = alone.decide(day, hour=hour, in_stock=in_stock, cutoff=cutoff, send=False)
-    today = alone.today(day, in_stock)
+    decisions = alone.decide(day, hour=hour, in_stock=in_stock, among=among, cutoff=cutoff, send=False)
+    today = alone.today(day, in_stock, among)
     ruled = policies.asked(alone.policy, "candidates", view, today, Draws(alone.key, day))
+    saving = today.saving
+    if among is not None:
+        every = alone.today(day, in_stock)
+        shut = (today.offer < 0) & (every.offer >= 0)
+        ruled = np.where(shut, Reason.NOT_A_CANDIDATE, ruled)
+        saving = np.where(shut, every.saving, saving)
     names = alone.catalog.names
     said = {int(c): Reason(r) for c, r in zip(decisions.category, decisions.reason, strict=True)}
     candidates = tuple(
         Candidate(
             category=c,
             name=names[c],
-            saving=round(float(today.saving[c]), 3),
+            saving=round(float(saving[c]), 3),
             reason=said.get(c, Reason(int(ruled[c]))),
             said=c in said,
             words=said_words(said[c]) if c in said else _RULED_OUT[Reason(int(ruled[c]))],
@@ -251,6 +259,7 @@ _RULED_OUT = {
     Reason.NOT_COMPELLING: "it would not be welcome enough",
     Reason.OUTRANKED: "others come first",
     Reason.NOT_SHORTLISTED: "others fit far better",
+    Reason.NOT_A_CANDIDATE: "it is not among the candidates that were asked about",
 }
 
 _SILENT = {

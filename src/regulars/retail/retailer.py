@@ -22,7 +22,7 @@ from regulars.retail import contact_rules, infer, policies
 from regulars.retail import decision as decisions_of
 from regulars.retail import record as records
 from regulars.retail import relevance as relevances
-from regulars.retail.catalog import Catalog, Today, closed
+from regulars.retail.catalog import Among, Catalog, Standing, Today, closed
 from regulars.retail.consent import Consent, View, contacts_of, note_use, open_view
 from regulars.retail.contact_rules import ContactRules
 from regulars.retail.decision import Decisions, Draws, number_of
@@ -170,11 +170,20 @@ class Retailer:
 
     # ---- deciding ---------------------------------------------------------------------------------
 
-    def today(self, day: int, in_stock: NDArray[np.bool_] | None = None) -> Today:
-        """What stands on this day, with what has been learned so far."""
+    def today(self, day: int, in_stock: NDArray[np.bool_] | None = None, among: Among | None = None) -> Today:
+        """What stands on this day, of these candidates if any are named, with what has been learned so far."""
         if self._today is None or self._today.day != day or self._stock is not in_stock:
             self._today, self._stock = self._stands(day, in_stock), in_stock
-        return self._today
+        if among is None:
+            return self._today
+        # What was learned is the same whichever candidates are named, and is not worked out again for them.
+        standing = catalogs.standing_on(self.catalog, day, in_stock, among)
+        return self._today._replace(**standing._asdict(), order=closed(self._order(standing)))
+
+    def _order(self, standing: Standing) -> I32:
+        found = np.flatnonzero(standing.offer >= 0)
+        gain = standing.margin[found] * self._popular[found]
+        return found[np.argsort(-gain, kind="stable")].astype(np.int32)
 
     def _sold_out(self, day: int, in_stock: NDArray[np.bool_] | None) -> NDArray[np.bool_]:
         """(offers,) True where none of an offer's products is on hand; empty when no stock is told."""
@@ -188,10 +197,8 @@ class Retailer:
 
     def _stands(self, day: int, in_stock: NDArray[np.bool_] | None = None) -> Today:
         standing = catalogs.standing_on(self.catalog, day, in_stock)
-        found = np.flatnonzero(standing.offer >= 0)
-        gain = standing.margin[found] * self._popular[found]
         learned: dict[str, NDArray[Any]] = {
-            "order": found[np.argsort(-gain, kind="stable")].astype(np.int32),
+            "order": self._order(standing),
             "interval": self._interval,
             "popular": self._popular,
             "affinity": self._affinity,
@@ -210,6 +217,7 @@ class Retailer:
         hour: ArrayLike = 10,
         *,
         in_stock: NDArray[np.bool_] | None = None,
+        among: Among | None = None,
         channels: int | None = None,
         most: int | None = None,
         cutoff: int | None = None,
@@ -223,6 +231,7 @@ class Retailer:
         rows : (n,) customers, each once; everybody when left out
         hour : hour of day in her own time zone, one or (n,)
         in_stock : (P,) True where a product is on hand; when left out nothing is known to be sold out
+        among : candidates to which an offer is limited; options and silence are not. When left out all are
         channels : bits of the channels that may be used; the policy's own when left out
         most : at most so many messages to each; as many as the policy's schedule has when left out
         cutoff : of the budget as it was recorded with her decision, to replay one customer alone
@@ -241,7 +250,7 @@ class Retailer:
         slots = slots if most is None else min(slots, most)
         if not slots or not len(who):
             return decisions_of.silence()
-        today = self.today(day, in_stock)
+        today = self.today(day, in_stock, among)
         who, view = self._view(day, who, hour, slots, channels)
         if not len(who):
             return decisions_of.silence()
@@ -252,7 +261,11 @@ class Retailer:
             decisions_of.check(
                 chosen, self.policy.name, len(who), self.catalog.categories, len(self.catalog.offers.kind)
             )
-        return self._sent(chosen, who, opened, self._sold_out(day, in_stock), day, cutoff, send)
+        if among is None:
+            gone = self._sold_out(day, in_stock)
+        else:
+            gone = catalogs.barred(self.catalog, day, in_stock, among)
+        return self._sent(chosen, who, opened, gone, day, cutoff, send)
 
     def _view(
         self, day: int, who: I32, hour: ArrayLike, slots: int, channels: int | None = None

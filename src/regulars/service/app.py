@@ -43,7 +43,7 @@ from regulars.service.events import Did, Event, plain
 from regulars.service.keys import Keys, Principal, Role
 from regulars.service.naming import ANONYMOUS, USER, Name
 from regulars.service.problems import Denied, Refused, problem, where
-from regulars.service.shop import Ask, Seats, Shop, Stored
+from regulars.service.shop import ANYTHING, Ask, Limit, Seats, Shop, Stored
 from regulars.service.store import Transaction
 from regulars.terms import Action, Channel, Purpose, Reaction, Scope, Verdict
 
@@ -184,12 +184,40 @@ async def _decide(service: Service, asked: Asked) -> wire.Decision:
         # A decision about a day closes all days before it.
         raise Refused("moment", body.moment, "Send a time within a day of now, or leave it out")
     channel = None if body.channel is None else CHANNELS[body.channel]
+    limit = _limit(asked.shop, body.candidates)
     if asked.gpc:
         await _not_shared(service, asked, names)
-    ask = Ask(-1, channel, at_ms, body.timezone or "", names)
+    ask = Ask(-1, channel, at_ms, body.timezone or "", names, limit)
     answer = (await service.engine.in_loop("decide", asked.shop, [ask]))[0]
     service.decisions.labels(_ACTION[answer.stored.action]).inc()
     return decision_of(asked.shop, answer.id, answer.stored, answer.for_everybody, answer.terms)
+
+
+def _limit(shop: Shop, named: wire.Candidates | None) -> Limit:
+    """The candidates of a request, each of which is in the catalog."""
+    if named is None:
+        return ANYTHING
+    skus, categories = named.skus or [], named.categories or []
+    if not skus and not categories:
+        raise Refused("candidates", named, "Name skus, categories or both, or leave candidates out")
+    for k, sku in enumerate(skus):
+        if sku not in shop.product_of:
+            raise Refused(f"candidates.skus[{k}]", sku, "Send the sku of a product of the catalog")
+    for k, name in enumerate(categories):
+        if name.lower() not in shop.category_of:
+            raise Refused(f"candidates.categories[{k}]", name, "Send the name of a category of the catalog")
+    return shop.limited_to(skus, categories)
+
+
+def _named(shop: Shop, limit: Limit) -> wire.Candidates | None:
+    """A limit in the words in which it was asked for; None for none."""
+    if limit == ANYTHING:
+        return None
+    sku, names = shop.assortment.sku, shop.assortment.catalog.names
+    return wire.Candidates(
+        [sku[product] for product in limit.products] or None,
+        [names[category] for category in limit.categories] or None,
+    )
 
 
 async def _not_shared(service: Service, asked: Asked, names: tuple[Name, ...]) -> None:
@@ -264,6 +292,7 @@ async def _explained(service: Service, asked: Asked) -> wire.Explained:
             at,
             [wire.Candidate(c.name, c.saving, c.said, c.reason.name.lower(), c.words) for c in candidates],
             reactions,
+            _named(asked.shop, stored.limit),
         )
 
     return await _in_transaction(service, asked, work_on)
@@ -798,9 +827,45 @@ def _typed(route: Route, told: Any) -> Any:
         if what.startswith("Object "):  # contains unknown, or misses, a field that it names
             missing = what.split("`")[1]
             place = f"{place}.{missing}" if place else missing
-        if what.startswith("Invalid enum"):
-            what = "Send one of the words that GET /openapi.json lists for it"
-        raise Refused(place, _at(told, place), what) from None
+        raise Refused(place, _at(told, place), _mend(what, route.takes, place)) from None
+
+
+#: What msgspec says of a length that does not fit.
+_LENGTH = re.compile(r"Expected `(\w+)` of length (>=|<=) (\d+)")
+
+
+def _mend(what: str, kind: Any, place: str) -> str:
+    """What would be right, from what msgspec says is wrong with what stands at a place of this type."""
+    if what.startswith("Invalid enum"):
+        return f"Send one of {', '.join(_choices(kind, place))}"
+    if what.startswith("Expected `bool`"):
+        return "Send true or false"
+    if found := _LENGTH.match(what):
+        bound = "at least" if found[2] == ">=" else "at most"
+        things = "characters" if found[1] == "str" else "of them"
+        return f"Send {bound} {found[3]} {things}"
+    return what
+
+
+def _choices(kind: Any, place: str) -> tuple[str, ...]:
+    """The words that may stand at a place of a body of this type."""
+    found = _told(msgspec.inspect.type_info(kind))
+    for part in re.findall(r"[^.\[\]]+", place):
+        if isinstance(found, msgspec.inspect.StructType):
+            found = next(each.type for each in found.fields if each.encode_name == part)
+        elif isinstance(found, msgspec.inspect.ListType):
+            found = found.item_type
+        found = _told(found)
+    return tuple(map(str, found.values)) if isinstance(found, msgspec.inspect.LiteralType) else ()
+
+
+def _told(kind: msgspec.inspect.Type) -> msgspec.inspect.Type:
+    """A type without limits and without null."""
+    while isinstance(kind, msgspec.inspect.Metadata):
+        kind = kind.type
+    if isinstance(kind, msgspec.inspect.UnionType):
+        return next(_told(each) for each in kind.types if not isinstance(each, msgspec.inspect.NoneType))
+    return kind
 
 
 def _at(told: Any, place: str) -> Any:

@@ -26,6 +26,7 @@ from regulars.retail import catalog as catalogs
 from regulars.retail import contact_rules, explain, policies
 from regulars.retail import decision as decisions_of
 from regulars.retail import record as records
+from regulars.retail.catalog import Among
 from regulars.retail.consent import Consent
 from regulars.retail.contact_rules import ContactRules
 from regulars.retail.decision import Decisions, Reason
@@ -63,6 +64,17 @@ class Profile:
     zone: str = ""
     known_as: list[tuple[str, str]] = field(default_factory=list)  #: (kind, value)
     traits: dict[str, Any] = field(default_factory=dict)
+
+
+class Limit(msgspec.Struct, array_like=True, frozen=True, order=True):
+    """Candidates to which an offer is limited, by number, sorted; empty for no limit."""
+
+    products: tuple[int, ...] = ()
+    categories: tuple[int, ...] = ()  #: all of their products
+
+
+#: Whatever stands may be offered.
+ANYTHING = Limit()
 
 
 class Stored(msgspec.Struct, array_like=True):
@@ -104,6 +116,7 @@ class Stored(msgspec.Struct, array_like=True):
     known: int = 0  #: version of the rest of her record
     settings: str = ""
     shelf: int = 0  #: version of what the retailer had told of its shelf
+    limit: Limit = ANYTHING
 
 
 @dataclass(frozen=True)
@@ -115,6 +128,7 @@ class Ask:
     at_ms: int
     zone: str = ""  #: where she is, when it is told; else as she told before
     names: tuple[Name, ...] = ()  #: under which she is known, where her number is not
+    limit: Limit = ANYTHING
 
 
 @dataclass(frozen=True)
@@ -446,19 +460,21 @@ class Shop:
             seats = self.seat(work, [asks[k].customer for k in wave])
             consent, contact = codec.packed_consent(seats.consent), seats.contact
             rows: list[DecisionRow] = []
-            groups: dict[tuple[int, int], list[int]] = defaultdict(list)
+            groups: dict[tuple[int, int, Limit], list[int]] = defaultdict(list)
             for k in wave:
                 if asks[k].customer in seats.place:
                     asked = asks[k].channel
-                    groups[(self.calendar.day(asks[k].at_ms), -1 if asked is None else int(asked))].append(k)
-            for (day, channel), members in sorted(groups.items()):
+                    day = self.calendar.day(asks[k].at_ms)
+                    groups[(day, -1 if asked is None else int(asked), asks[k].limit)].append(k)
+            for (day, channel, limit), members in sorted(groups.items()):
                 if budget:
                     self.retailer.resume(day, work.spent(self.number, day))
-                for k, stored in self._say(seats, day, channel, [asks[m] for m in members], members):
+                for k, stored in self._say(seats, day, channel, limit, [asks[m] for m in members], members):
                     row = seats.place[asks[k].customer]
                     stored.common, stored.out, stored.settings = tenant.common, self._out, self.settings
                     stored.consent, stored.contact = consent[row], contact[row]
                     stored.known, stored.shelf = seats.rows[row].version, tenant.shelf
+                    stored.limit = limit
                     name = new_id(now_ms)
                     body = seats.seals[row].close(msgspec.msgpack.encode(stored), DECISION)
                     rows.append(DecisionRow(name, asks[k].customer, day, int(stored.number >= 0), body))
@@ -506,7 +522,7 @@ class Shop:
             if numbers and said and at[0][0].kind not in HERS and work.owned(self.number, numbers[:1], HERS):
                 numbers = []  # she is new; the device is somebody else's
             found_as = numbers[0] if numbers else ask.customer
-            known.append(Ask(found_as, ask.channel, ask.at_ms, ask.zone, ask.names))
+            known.append(Ask(found_as, ask.channel, ask.at_ms, ask.zone, ask.names, ask.limit))
         return known
 
     def _with_shelf(self, work: Transaction, ask: Ask, answer: Answer | None) -> Answer:
@@ -520,15 +536,16 @@ class Shop:
             answer = Answer("", _silence(Reason.NO_PERMISSION, about))
         elif answer.stored.reason not in (Reason.NO_PERMISSION, Reason.NOT_REACHABLE):
             return answer
-        offer, offers = self.for_everybody(work, self.calendar.day(ask.at_ms)), self.retailer.catalog.offers
+        offer = self.for_everybody(self.calendar.day(ask.at_ms), ask.limit)
         if offer < 0:
             return answer
+        offers = self.retailer.catalog.offers
         terms = int(offers.category[offer]), float(offers.saving[offer]), int(offers.last_day[offer])
         return replace(answer, for_everybody=offer, terms=terms)
 
-    def for_everybody(self, work: Transaction, day: int) -> int:
+    def for_everybody(self, day: int, limit: Limit = ANYTHING) -> int:
         """The offer on the shelf that most people would want, -1 for none; it says nothing of anybody."""
-        today = self.retailer.today(day, self._in_stock)
+        today = self.retailer.today(day, self._in_stock, self.among(limit))
         deals = [c for c in today.order if today.kind[c] == OfferKind.DEAL]
         return int(today.offer[deals[0]]) if deals else -1
 
@@ -550,8 +567,26 @@ class Shop:
         """In how many categories an offer stands on a day, as far as is known now."""
         return len(self.retailer.today(day, self._in_stock).order)
 
+    def limited_to(self, skus: Sequence[str], categories: Sequence[str]) -> Limit:
+        """The limit that names these products and categories, each of which is there."""
+        return Limit(
+            tuple(sorted({self.product_of[sku] for sku in skus})),
+            tuple(sorted({self.category_of[name.lower()] for name in categories})),
+        )
+
+    def among(self, limit: Limit) -> Among | None:
+        """A limit as the decision core reads it; None for none."""
+        if limit == ANYTHING:
+            return None
+        categories = np.zeros(self.categories, np.bool_)
+        categories[list(limit.categories)] = True
+        products = categories[self.assortment.category_of]
+        products[list(limit.products)] = True
+        categories[self.assortment.category_of[list(limit.products)]] = True
+        return Among(products, categories)
+
     def _say(
-        self, seats: Seats, day: int, channel: int, asks: list[Ask], members: list[int]
+        self, seats: Seats, day: int, channel: int, limit: Limit, asks: list[Ask], members: list[int]
     ) -> Iterable[tuple[int, Stored]]:
         shop, channels = self.retailer, _bits_of(self.retailer, channel)
         who = np.array([seats.place[ask.customer] for ask in asks], np.int32)
@@ -561,7 +596,9 @@ class Shop:
             seats.record, seats.consent.bits, who, day, hours, shop.rules, channels=channels
         )
         shop.pending.blocks = []
-        said = shop.decide(day, who, hours, in_stock=self._in_stock, channels=channels, most=1)
+        said = shop.decide(
+            day, who, hours, in_stock=self._in_stock, among=self.among(limit), channels=channels, most=1
+        )
         opened = shop.pending.blocks[-1].scopes if shop.pending.blocks else np.zeros(0, np.uint16)
         first = {row: m for m, row in enumerate(said.customer.tolist())}
         labels = label(said.predicted)
@@ -712,8 +749,9 @@ class Shop:
         """What else could have been said then, and what ruled it out; the ledger tells her that somebody asked."""
         then = self.then(work, row, stored)
         told = explain.why(
-            then, 0, row.day, stored.hour, in_stock=self._stock_of(stored), cutoff=stored.cutoff
-        )
+            then, 0, row.day, stored.hour, in_stock=self._stock_of(stored), among=self.among(stored.limit),
+            cutoff=stored.cutoff,
+        )  # fmt: skip
         asked_now = then.ledger
         for entry in asked_now.of[0] if isinstance(asked_now, Entries) else ():
             seats.ledger.note(seats.place[row.customer], entry)
@@ -771,8 +809,9 @@ class Shop:
             then.record, then.consent.bits, her, row.day, stored.hour, then.rules, channels=channels
         )
         said = then.decide(
-            row.day, her, stored.hour, in_stock=in_stock, channels=channels, most=1, cutoff=stored.cutoff
-        )
+            row.day, her, stored.hour, in_stock=in_stock, among=self.among(stored.limit), channels=channels, most=1,
+            cutoff=stored.cutoff,
+        )  # fmt: skip
         about: dict[str, Any] = {
             "at_ms": stored.at_ms, "channel": stored.asked, "asked": stored.asked, "hour": stored.hour,
             "policy": then.policy.name, "version": then.policy.version, "cutoff": stored.cutoff,
@@ -780,7 +819,7 @@ class Shop:
         rest: dict[str, Any] = {
             "common": stored.common, "out": stored.out, "consent": stored.consent, "contact": stored.contact,
             "known": stored.known, "settings": stored.settings, "reactions": stored.reactions,
-            "unliked_as": stored.unliked_as, "bought": stored.bought, "shelf": stored.shelf,
+            "unliked_as": stored.unliked_as, "bought": stored.bought, "shelf": stored.shelf, "limit": stored.limit,
         }  # fmt: skip
         if len(said.number):
             again = self._told(said, 0, int(then.pending.blocks[-1].scopes[0]), about)

@@ -23,6 +23,17 @@ ScopeName = Literal[
 PurposeName = Literal["serve", "personalize", "contact", "measure", "share"]
 
 
+#: So many products, and so many categories, may be named as candidates.
+MOST_CANDIDATES = 500
+
+
+class Candidates(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
+    """To what an offer is limited: these products, and all products of these categories."""
+
+    skus: Annotated[list[Id], Meta(min_length=1, max_length=MOST_CANDIDATES)] | None = None
+    categories: Annotated[list[Id], Meta(min_length=1, max_length=MOST_CANDIDATES)] | None = None
+
+
 class DecisionRequest(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
     """Who is there, and where."""
 
@@ -35,6 +46,8 @@ class DecisionRequest(msgspec.Struct, rename="camel", forbid_unknown_fields=True
     moment: Annotated[str, Meta(max_length=64)] | None = None
     #: IANA name, such as Europe/Berlin; the one she told before, else the retailer's
     timezone: Annotated[str, Meta(max_length=64)] | None = None
+    #: an offer is good for one of these, or none is made; anything that stands when left out
+    candidates: Candidates | None = None
 
 
 class Offer(msgspec.Struct, rename="camel"):
@@ -87,6 +100,8 @@ class Explained(msgspec.Struct, rename="camel"):
     at: str
     candidates: list[Candidate]
     reactions: list[str]
+    #: the candidates that were named when it was asked for; null when none were
+    limited_to: Candidates | None = None
 
 
 class Replayed(msgspec.Struct, rename="camel"):
