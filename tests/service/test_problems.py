@@ -629,6 +629,20 @@ def test_letters_for_today_and_tomorrow_are_written(desk, tmp_path, day, date):
     assert told["at_ms"] == at(date, 12) and out.exists()
 
 
+def test_letters_for_an_hour_that_is_over_are_refused(desk, tmp_path):
+    out = tmp_path / "letters.csv"
+    desk.live.clock.set(10, 15)
+    before = desk.tables()
+    for day in ("today", "2026-01-11"):
+        with pytest.raises(
+            SettingError, match=r"--hour 10 is over.*past 15:00.*--hour 15 or later, or tomorrow"
+        ):
+            letters.write(desk.live.engine, desk.live.shop, "email", day, 10, out)
+    assert not out.exists() and desk.tables() == before
+    letters.write(desk.live.engine, desk.live.shop, "email", "today", 15, out)  # the hour that runs
+    letters.write(desk.live.engine, desk.live.shop, "email", "tomorrow", 10, tmp_path / "tomorrow.csv")
+
+
 def regulars_of(desk, names):
     """Customers who may be written to and come often."""
     for name in names:

@@ -17,18 +17,10 @@ from regulars.service.shop import Ask, Shop
 from regulars.terms import Action, Channel
 
 CHUNK = 1_000
+HOUR_MS = 3_600_000
 COLUMNS = (
-    "decision",
-    "user",
-    "address",
-    "action",
-    "category",
-    "saving",
-    "last_day",
-    "to_her",
-    "reason",
-    "products",
-)
+    "decision", "user", "address", "action", "category", "saving", "last_day", "to_her", "reason", "products",
+)  # fmt: skip
 #: A spreadsheet takes a cell that begins so for a formula.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\x00", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
@@ -39,7 +31,7 @@ def write(engine: Engine, shop: Shop, channel: str, day: str, hour: int, out: Pa
     Raises
     ------
     SettingError
-        when there is no such channel, the day is neither today nor tomorrow, or ``out`` is there already.
+        when there is no such channel, the day is neither today nor tomorrow, the hour is over, or ``out`` is there already.
     """
     if channel.upper() not in Channel.__members__:
         raise SettingError(
@@ -119,4 +111,12 @@ def _moment(shop: Shop, day: str, hour: int, now_ms: int) -> int:
         raise SettingError(f"--for {date} is over. {mend}")
     if date > tomorrow:
         raise SettingError(f"--for {date} is too far ahead to know what she allows then. {mend}")
-    return shop.calendar.moment(date, hour)
+    at_ms = shop.calendar.moment(date, hour)
+    if at_ms + HOUR_MS <= now_ms:
+        now = shop.calendar.hour(now_ms)
+        later = f"--hour {now} or later, or " if now > hour else ""
+        raise SettingError(
+            f"--for {day} --hour {hour} is over: where the retailer is ({shop.calendar.zone}) it is past {now}:00. "
+            f"Take {later}tomorrow"
+        )
+    return at_ms
