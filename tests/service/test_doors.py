@@ -85,7 +85,7 @@ def test_a_door_opens_only_to_its_role(lasting, route, who):
     assert answer.status_code == (401 if who in ("nobody", "garbage") else 403)
     assert answer.headers["content-type"] == "application/problem+json"
     told = answer.json()
-    assert told["code"] == ("no_key" if answer.status_code == 401 else "wrong_key")
+    assert told["code"] == {"nobody": "no_key", "garbage": "unknown_key"}.get(who, "wrong_key")
     assert ("www-authenticate" in answer.headers) == (answer.status_code == 401)
 
 
@@ -142,6 +142,23 @@ def test_a_source_may_put_its_key_where_its_protocol_does(lasting, route):
     assert (
         lasting.ask(route.method, route.path, {**inside, route.key_in_body: None}, key="").status_code == 401
     )
+
+
+@pytest.mark.parametrize("route", [route for route in ROUTES if route.role], ids=named)
+def test_no_key_and_one_that_nobody_has_are_told_apart_and_no_more(lasting, route):
+    def told(key, **inside):
+        body = None if route.takes is None else {**body_of(route), **inside}
+        answer = lasting.ask(route.method, path_of(route), body, key=key)
+        assert answer.status_code == 401
+        return answer.json()["code"], answer.json()["detail"]
+
+    missing, unknown = told(""), told(GARBAGE[0])
+    assert missing[0] == "no_key" and "Send a key" in missing[1]
+    assert unknown[0] == "unknown_key" and "Nobody has the key" in unknown[1]
+    # One that looks like ours, one that does not, one with a letter too many: it is told of all alike.
+    assert {told(key) for key in (*GARBAGE[2:], f"{lasting.live.keys[Role.ADMIN]}x")} == {unknown}
+    if route.key_in_body:
+        assert told("", **{route.key_in_body: GARBAGE[0]}) == unknown
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import gzip
 import json
 import logging
 import math
+import re
 import time
 import tracemalloc
 
@@ -15,9 +16,10 @@ from hypothesis import strategies as st
 
 from regulars.errors import SettingError
 from regulars.service import letters, naming, segment
-from regulars.service.app import ROUTES
+from regulars.service.app import MOST_IGNORED, ROUTES
 from regulars.service.naming import EMAIL, PHONE, USER, Name
 from regulars.service.problems import Refused
+from regulars.terms import Channel, Purpose, Scope
 
 from .conftest import at
 from .desk import iso, order, track
@@ -279,6 +281,68 @@ def test_what_cannot_be_asked_is_refused_by_its_field(lasting, method, path, bod
     before = lasting.tables()
     refused(lasting.ask(method, path, raw=json.dumps(body).encode()), field=field)
     assert lasting.tables() == before
+
+
+CHANNELS = "email, app, web, sms, mail, store, kiosk, call"
+CHOICES = {
+    "channel": ("POST", "/v1/decisions", {"userId": "anna", "channel": "pigeon"}, "channel", set(CHANNELS.split(", "))),
+    "reaction": ("POST", "/v1/decisions/x/reactions", {"reactions": ["yawn"]}, "reactions[0]",
+                 {"open", "click", "buy", "redeem", "unlike", "unsubscribe", "block", "complain"}),
+    "reason": ("POST", "/v1/decisions/x/reactions", {"reactions": ["open"], "reason": "dull"}, "reason",
+               {"creepy", "annoying"}),
+    "scope": ("POST", "/v1/consent", {"userId": "anna", "grants": {"moonlight": True}}, "grants.moonlight",
+              {each.name.lower() for words in (Scope, Purpose, Channel) for each in words} | {"marketing", "analytics"}),
+    "purpose": ("POST", "/v1/consent", {"userId": "anna", "grants": {"stated.sell": True}}, "grants.stated.sell",
+                {each.name.lower() for each in Purpose}),
+    "grant": ("POST", "/v1/consent", {"userId": "anna", "grants": {"contact": "yes"}}, "grants[...]", {"true", "false"}),
+    "no grants": ("POST", "/v1/consent", {"userId": "anna", "grants": {}}, "grants", {"1"}),
+    "no reactions": ("POST", "/v1/decisions/x/reactions", {"reactions": []}, "reactions", {"1"}),
+    "empty batch": ("POST", "/v1/batch", {"batch": []}, "batch", {"1", "2500", "events"}),
+    "no batch": ("POST", "/v1/batch", {"batch": None}, "batch", {"1", "2500", "events"}),
+    "empty batch of PostHog": ("POST", "/batch/", {"batch": []}, "batch", {"1", "2500", "events"}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("method", "path", "body", "field", "words"), CHOICES.values(), ids=CHOICES)
+def test_what_may_stand_there_is_told(lasting, method, path, body, field, words):
+    told = refused(lasting.ask(method, path, body), field=field)
+    assert words <= set(re.findall(r"[\w.]+", told["errors"][0]["mend"])), told
+
+
+IGNORED = {
+    "a zone": ({"type": "identify", "userId": "anna", "traits": {"timezone": "Mars/Phobos"}}, "timezone", "Europe/Berlin"),
+    "a zone of the context": ({"type": "identify", "userId": "anna", "context": {"timezone": "here"}}, "timezone", "IANA"),
+    "a zone that is a number": ({"type": "identify", "userId": "anna", "traits": {"timezone": 2}}, "timezone", "IANA"),
+    "a word of consent": (
+        track("Consent Updated", context={"consent": {"categoryPreferences": {"purchases": True, "C0004": False}}}),
+        "context.consent.categoryPreferences.C0004", "marketing",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("event", "field", "mend"), IGNORED.values(), ids=IGNORED)
+def test_what_is_kept_and_changes_nothing_is_told(desk, event, field, mend):
+    good = {"type": "identify", "userId": "anna", "traits": {"timezone": "Europe/Berlin", "plan": "gold"}}
+    assert post(desk, {"batch": [good]}).json() == {"success": True, "status": 1}
+    told = post(desk, {"batch": [GOOD, event, good]})
+    assert told.status_code == 200
+    (ignored,) = told.json()["ignored"]
+    assert ignored["field"] == f"batch[1].{field}" and mend in ignored["mend"]
+    alone = post(desk, event, f"/v1/{event['type']}").json()["ignored"]
+    assert [each["field"] for each in alone] == [field]
+    desk.account("anna")
+    counted = desk.ask("GET", "/metrics", key="").text
+    assert 'regulars_events_taken_total{became="unknown"} 2.0' in counted
+
+
+def test_of_many_fields_that_change_nothing_the_first_are_told(lasting):
+    events = [
+        {"type": "identify", "userId": "many", "traits": {"timezone": f"Mars/{k}"}} for k in range(2_000)
+    ]
+    began = time.monotonic()
+    told = post(lasting, {"batch": events}).json()["ignored"]
+    assert [each["field"] for each in told] == [f"batch[{k}].timezone" for k in range(MOST_IGNORED)]
+    assert time.monotonic() - began < 5
 
 
 @pytest.mark.parametrize(

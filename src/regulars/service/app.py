@@ -9,13 +9,14 @@ import asyncio
 import base64
 import binascii
 import datetime
+import itertools
 import json
 import logging
 import os
 import re
 import time
 import zlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar, cast
@@ -54,6 +55,9 @@ CHANNELS = {
     "email": Channel.EMAIL, "app": Channel.APP, "web": Channel.APP, "sms": Channel.SMS, "mail": Channel.MAIL,
     "store": Channel.STORE, "kiosk": Channel.STORE, "call": Channel.STORE,
 }  # fmt: skip
+#: So many fields that change nothing are told of a delivery.
+MOST_IGNORED = 20
+ZONE_MEND = "Send an IANA name such as Europe/Berlin"
 _ACTION: dict[int, Any] = {Action.OFFER: "offer", Action.OPTION: "option", Action.SILENCE: "silence"}
 _LOG = logging.getLogger("regulars.service")
 #: Milliseconds of the client's clock, as PostHog's browser client has them in the query.
@@ -110,7 +114,7 @@ class Route:
 async def _tracked(service: Service, asked: Asked) -> wire.Done:
     told = dict(asked.body)
     told["type"] = asked.request.url.path.rpartition("/")[2]
-    return await _deliver(service, asked, [segment.event_of(told, asked.received_ms)])
+    return await _deliver(service, asked, [segment.event_of(told, asked.received_ms)], alone=True)
 
 
 async def _batch(service: Service, asked: Asked) -> wire.Done:
@@ -140,15 +144,13 @@ async def _posthog(service: Service, asked: Asked) -> wire.Done:
         return await _deliver(service, asked, _each(body, asked.received_ms, segment.posthog_event))
     segment.checked_size(body)
     event = segment.posthog_event(body, asked.received_ms, body.get("sent_at"))
-    return await _deliver(service, asked, [event])
+    return await _deliver(service, asked, [event], alone=True)
 
 
 def _each(body: Mapping[str, Any], received_ms: int, parse: segment.Parse) -> list[Event]:
     items = body.get("batch")
-    if not isinstance(items, list) or not items:
-        raise Refused("batch", items, "Send a list of events")
-    if len(items) > segment.BATCH_EVENTS:
-        raise Refused("batch", items, f"Send at most {segment.BATCH_EVENTS} events at once")
+    if not isinstance(items, list) or not 0 < len(items) <= segment.BATCH_EVENTS:
+        raise Refused("batch", items, f"Send a list of 1 to {segment.BATCH_EVENTS} events at once")
     sent_at = body.get("sentAt") or body.get("sent_at")
     events = []
     for k, item in enumerate(items):
@@ -162,13 +164,30 @@ def _each(body: Mapping[str, Any], received_ms: int, parse: segment.Parse) -> li
     return events
 
 
-async def _deliver(service: Service, asked: Asked, events: list[Event]) -> wire.Done:
+async def _deliver(service: Service, asked: Asked, events: list[Event], *, alone: bool = False) -> wire.Done:
     if asked.gpc:
         for event in events:
             event.gpc = True
     await service.engine.in_loop("in", asked.shop, events, asked.who.source)
     service.events.inc(len(events))
-    return wire.Done()
+    ignored = list(itertools.islice(_ignored(events, alone), MOST_IGNORED))
+    return wire.Done(ignored=ignored or msgspec.UNSET)
+
+
+def _ignored(events: Sequence[Event], alone: bool) -> Iterator[wire.Ignored]:
+    """Fields of events that are kept as they were told, for her to see, and change nothing."""
+    for k, event in enumerate(events):
+        if not (event.grants or event.traits):
+            continue
+        place = "" if alone else f"batch[{k}]."
+        zone = event.traits.get("timezone")
+        if event.did == Did.TOLD and zone is not None and not (isinstance(zone, str) and is_zone(zone)):
+            yield wire.Ignored(f"{place}timezone", f"{ZONE_MEND}.")
+        if event.did == Did.ALLOWED:
+            for word in event.grants:
+                if not intake.grants_of(word):
+                    named = f"{place}context.consent.categoryPreferences.{word[:40]}"
+                    yield wire.Ignored(named, f"{intake.MAY_BE_ALLOWED}.")
 
 
 # ---- decisions ---------------------------------------------------------------------------------------------------
@@ -178,7 +197,7 @@ async def _decide(service: Service, asked: Asked) -> wire.Decision:
     body: wire.DecisionRequest = asked.body
     names = _names(body.user_id, body.anonymous_id)
     if body.timezone and not is_zone(body.timezone):
-        raise Refused("timezone", body.timezone, "Send an IANA name such as Europe/Berlin")
+        raise Refused("timezone", body.timezone, ZONE_MEND)
     at_ms = asked.received_ms if body.moment is None else segment.moment(body.moment, "moment")
     if abs(at_ms - asked.received_ms) > DAY_MS:
         # A decision about a day closes all days before it.
@@ -343,9 +362,7 @@ async def _consented(service: Service, asked: Asked) -> wire.Done:
     names = _names(body.user_id, body.anonymous_id)
     for word in body.grants:
         if not intake.grants_of(word):
-            raise Refused(
-                f"grants.{word[:40]}", body.grants[word], "Name a scope, a scope.purpose or contact.channel"
-            )
+            raise Refused(f"grants.{word[:40]}", body.grants[word], intake.MAY_BE_ALLOWED)
     event = Event(
         Did.ALLOWED, asked.received_ms, name="consent", user=_of(names, USER), anonymous=_of(names, ANONYMOUS),
         grants=body.grants, gpc=asked.gpc,
@@ -611,12 +628,15 @@ class Service:
         try:
             if route.does is None:
                 return await self._plain(route)
-            who = await self._who(_keys_in_header(request))
+            keys = _keys_in_header(request)
+            who = await self._who(keys)
             if who is not None or not route.key_in_body:
-                who = _let_in(route, who)  # before anything is read
+                who = _let_in(route, who, keys)  # before anything is read
             raw = await _body(request, route.most)
             told = _decoded(route, raw)
-            who = who or _let_in(route, await self._who(_keys_in_body(told, route)))
+            if who is None:
+                inside = _keys_in_body(told, route)
+                who = _let_in(route, await self._who(inside), keys + inside)
             body = None if route.takes is None else _typed(route, told)
             asked = Asked(
                 request,
@@ -721,10 +741,14 @@ class Service:
         return response
 
 
-def _let_in(route: Route, who: Principal | None) -> Principal:
+def _let_in(route: Route, who: Principal | None, keys: Sequence[str]) -> Principal:
     if who is None:
-        raise Denied(401, "no_key", "Send a key: Authorization: Bearer KEY, or Basic with the key as user.",
-                     {"WWW-Authenticate": 'Basic realm="regulars", Bearer'})  # fmt: skip
+        how = "Authorization: Bearer KEY, or Basic with the key as user"
+        if any(keys):
+            code, words = "unknown_key", f"Nobody has the key that was sent. Send another: {how}."
+        else:
+            code, words = "no_key", f"Send a key: {how}."
+        raise Denied(401, code, words, {"WWW-Authenticate": 'Basic realm="regulars", Bearer'})
     if route.role is None or not who.may(route.role):
         raise Denied(403, "wrong_key", f"This needs a key of the role {route.role}; yours is {who.role}.")
     return who

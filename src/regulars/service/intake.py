@@ -399,6 +399,18 @@ def _allowed(
             no_sharing(shop, seats, [customer], today)
 
 
+def _words(names: Iterable[str]) -> str:
+    return ", ".join(name.lower() for name in names)
+
+
+#: What a word of consent may be.
+MAY_BE_ALLOWED = (
+    f"Name a scope ({_words(Scope.__members__)}), a scope and purpose such as purchases.measure "
+    f"({_words(Purpose.__members__)}), a channel such as contact.email ({_words(Channel.__members__)}) "
+    f"or a banner's word ({_words(BANNER)})"
+)
+
+
 def grants_of(word: str) -> list[tuple[Scope, int, Channel | None]]:
     """What a word of consent opens or closes: scope, bits of Purpose, and the channel when it names one.
 
@@ -437,6 +449,8 @@ def _told(
         zone = event.traits.get("timezone")
         if isinstance(zone, str) and is_zone(zone):
             profile.zone = zone
+        elif zone is not None:
+            taken.unknown[str(zone)] += 1
         for address in _addresses(event):
             if tuple(address) not in profile.known_as:
                 profile.known_as.append((address.kind, address.value))

@@ -145,11 +145,20 @@ class StockRequest(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
     products: Annotated[list[StockLine], Meta(min_length=1, max_length=10_000)]
 
 
+class Ignored(msgspec.Struct):
+    """A field that was kept as it was told, and changes nothing."""
+
+    field: str
+    mend: str
+
+
 class Done(msgspec.Struct):
     """It was done, and is durable."""
 
     success: bool = True
     status: int = 1  #: PostHog's word for it
+    #: of events, the first fields that mean nothing here; left out when there are none
+    ignored: list[Ignored] | msgspec.UnsetType = msgspec.UNSET
 
 
 class Erased(msgspec.Struct, rename="camel"):
