@@ -630,13 +630,14 @@ Store = Annotated[
     ),
 ]
 Retailer = Annotated[
-    str, typer.Option("--retailer", help="Which retailer of the store; default the only one.")
+    str | None, typer.Option("--retailer", help="Which retailer of the store; default the only one.")
 ]
 
 
 @contextmanager
-def _live(given: str | None, retailer: str) -> Iterator[Any]:
+def _live(given: str | None, retailer: str | None) -> Iterator[Any]:
     """The engine of a store and one of its retailers."""
+    _check_name(retailer)
     store = _store(given)
     with _serving():
         from regulars.service.engine import Engine
@@ -662,6 +663,11 @@ def _live(given: str | None, retailer: str) -> Iterator[Any]:
         yield engine, named[retailer or next(iter(named))]
     finally:
         engine.close()
+
+
+def _check_name(retailer: str | None) -> None:
+    if retailer is not None and not retailer.strip():
+        raise SettingError(f"--retailer {retailer!r} names nobody. Give the name of a retailer")
 
 
 def _store(given: str | None) -> str:
@@ -786,6 +792,10 @@ def import_(
     from regulars.report.progress import Counting
     from regulars.sources import listings, tables
 
+    _check_name(retailer)
+    settings.check_currency(currency or "")
+    grants = importing.granted_by(granted or [])
+
     def note(text: str) -> None:
         print(text, file=sys.stderr, flush=True)
 
@@ -821,7 +831,7 @@ def import_(
         "Stopped: the same command goes on with a retailer that was there, and begins anew with one that was not."
     ):
         importing.bring(
-            store or OWN_STORE, retailer, panel, importing.granted_by(granted or []), zone, policy, note,
+            store or OWN_STORE, retailer, panel, grants, zone, policy, note,
             partial(_show_imported, as_json=json, rejects=rejects), listings=told, count=Counting(),
         )  # fmt: skip
 
@@ -903,7 +913,7 @@ def decide(
         int, typer.Option(min=0, max=23, help="Hour of sending, in the retailer's time zone.")
     ] = 10,
     out: Annotated[Path, typer.Option(help="CSV to write, one row a message.")] = Path("messages.csv"),
-    retailer: Retailer = "",
+    retailer: Retailer = None,
     json: Json = False,
 ) -> None:
     """Decide about everybody at once: the letters of a day."""
@@ -925,7 +935,7 @@ def decide(
 def replay(
     decision: Annotated[str, typer.Argument(help="Id of a decision.")],
     store: Store = None,
-    retailer: Retailer = "",
+    retailer: Retailer = None,
     json: Json = False,
 ) -> None:
     """Make a decision again from what it rested on then, and say whether it is equal."""
@@ -944,7 +954,7 @@ def replay(
 @app.command()
 def verify(
     store: Store = None,
-    retailer: Retailer = "",
+    retailer: Retailer = None,
     json: Json = False,
 ) -> None:
     """Check every customer's ledger: that no entry was changed, taken out or put in."""

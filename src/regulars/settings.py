@@ -287,4 +287,6 @@ def check_currency(currency: str) -> None:
     code = len(currency) == 3 and currency.isascii() and currency.isalpha()
     sign = len(currency) <= 2 and not any(each.isdigit() or each.isspace() for each in currency)
     if not (code or sign):
-        raise SettingError(f"currency is {currency!r}; give its code or sign, such as EUR or €")
+        raise SettingError(
+            f"currency is {currency!r}; give its code of three letters or its sign, such as EUR or €"
+        )

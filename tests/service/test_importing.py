@@ -164,7 +164,7 @@ def test_one_that_is_not_ready_is_told_beside_others(file, tmp_path, monkeypatch
     said = []
     host.run(file, "127.0.0.1", 0, 1, False, said.append)
     assert "not finished: mine" in said[0]
-    with cli._live(file, "") as (_, shop):
+    with cli._live(file, None) as (_, shop):
         assert shop.name == "other"
 
 
@@ -305,3 +305,34 @@ def test_lines_of_unknown_categories_are_counted(file, tmp_path, capsys):
     sales(tmp_path / "b.csv", [*known, "2026-03-21,anna,beer,drinks,2.50,1,late"], header)
     cli.import_(tmp_path / "b.csv", "mine", file)
     assert "1 lines of categories that the retailer does not have" in capsys.readouterr().out
+
+
+# ---- words that cannot be ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["", " "])
+def test_a_retailer_without_a_name_is_refused(file, tmp_path, name):
+    sales(tmp_path / "a.csv", week())
+    with pytest.raises(SettingError, match=r"--retailer .* names nobody"):
+        cli.import_(tmp_path / "a.csv", name, file)
+    cli.import_(tmp_path / "a.csv", "mine", file)
+    for command in (cli.verify, lambda **told: cli.replay("x", **told)):
+        with pytest.raises(SettingError, match=r"--retailer .* names nobody"):
+            command(store=file, retailer=name)
+    cli.verify(store=file)
+
+
+@pytest.mark.parametrize("currency", ["XYZW", "eu1", "12"])
+def test_a_currency_that_is_none_is_refused(file, tmp_path, currency):
+    sales(tmp_path / "a.csv", week())
+    with pytest.raises(SettingError, match=f"{currency!r}.*three letters"):
+        cli.import_(tmp_path / "a.csv", "mine", file, currency=currency)
+    assert not (tmp_path / "store.db").exists()
+    cli.import_(tmp_path / "a.csv", "mine", file, currency="EUR")
+
+
+def test_what_may_be_granted_is_told(file, tmp_path):
+    with pytest.raises(
+        SettingError, match=r"'moonlight'.*purchases, browsing.*measure.*email, app.*marketing"
+    ):
+        importing.granted_by(["purchases", "moonlight"])

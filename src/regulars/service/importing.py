@@ -90,7 +90,7 @@ def granted_by(words: Sequence[str]) -> Granted:
         found = intake.grants_of(word)
         if not found:
             raise SettingError(
-                f"{word!r} names no scope. Write purchases, stated.personalize or contact.email"
+                f"--granted {word!r} names nothing that is allowed or not. {intake.MAY_BE_ALLOWED}"
             )
         for scope, purposes, channel in found:
             grants.append((scope, purposes))
