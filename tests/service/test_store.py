@@ -1,5 +1,6 @@
 """One suite for both stores: the same calls, the same answers."""
 
+import logging
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -410,11 +411,54 @@ def test_a_folder_that_is_not_there_is_named(tmp_path):
         open_store(f"sqlite:///{tmp_path}/no/such/folder/store.db")
 
 
+def test_a_file_that_is_no_store_is_named_and_nothing_is_left_beside_it(tmp_path):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "page.html").write_text("<p>This is no store, and long enough to be seen as none.</p>" * 20)
+    before = sorted(tmp_path.iterdir())
+    for name in ("folder", "page.html"):
+        with pytest.raises(SettingError, match=f"{name} cannot be opened as a store"):
+            open_store(f"sqlite:///{tmp_path}/{name}")
+        assert sorted(tmp_path.iterdir()) == before
+
+
+def test_a_store_that_others_work_on_keeps_their_turn_when_it_cannot_be_opened(tmp_path):
+    url = f"sqlite:///{tmp_path}/store.db"
+    store = open_store(url)
+    with store.transaction() as work:
+        work.tell("INSERT INTO step VALUES (?)", (len(MIGRATIONS),))
+    with pytest.raises(RegularsError, match="newer version"):
+        open_store(url)
+    assert (tmp_path / "store.db-turn").exists()
+    store.close()
+
+
 @pytest.mark.slow
-def test_a_server_that_is_not_there_is_told_without_its_password():
-    with pytest.raises(SettingError) as told:
-        open_store("postgresql://me:hush@127.0.0.1:9/none?connect_timeout=1")
-    assert "hush" not in str(told.value)
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("postgresql://me:hush@127.0.0.1:9/none?connect_timeout=1", "cannot be reached.*refused.*Check the URL"),
+        ("postgresql://me:hush@nowhere.invalid/none?connect_timeout=1", "cannot be reached.*Check the URL"),
+        ("postgresql://me:hush@127.0.0.1/none?hush=1", "cannot be read"),
+        ("postgresql://me:hush@127.0.0.1:port/none", "cannot be re"),
+    ],
+)  # fmt: skip
+def test_a_server_that_is_not_there_is_told_once_and_without_its_password(url, words, monkeypatch, caplog):
+    from regulars.service.store import postgres
+
+    monkeypatch.setattr(postgres, "OPENING_S", 1.0)
+    with pytest.raises(SettingError, match=words) as told:
+        open_store(url)
+    assert "hush" not in str(told.value) and "\n" not in str(told.value)
+    assert not [record for record in caplog.records if record.name.startswith("psycopg")]
+    assert not logging.getLogger("psycopg.pool").filters  # what happens later is logged
+
+
+@pytest.mark.slow
+def test_a_database_that_the_server_does_not_have_is_named(postgres, monkeypatch, caplog):
+    monkeypatch.setattr("regulars.service.store.postgres.OPENING_S", 1.0)
+    with pytest.raises(SettingError, match='"nobodys" does not exist'):
+        open_store(postgres.get_uri(database="nobodys"))
+    assert not [record for record in caplog.records if record.name.startswith("psycopg")]
 
 
 def test_tidying_keeps_what_is_there(store):

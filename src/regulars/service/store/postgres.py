@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -21,6 +22,8 @@ _WORDS = {"blob": "BYTEA", "big": "BIGINT", "serial": "BIGINT GENERATED ALWAYS A
 _MIGRATING = 0x5245_4755_4C41_5253
 #: Connections kept open.
 POOL = 4
+#: How long it is tried to open the first of them.
+OPENING_S = 10.0
 
 
 def _asked(text: str) -> str:
@@ -84,6 +87,30 @@ class PostgresTransaction(Transaction):
         self._at.execute("SELECT pg_advisory_xact_lock(%s)", (_MIGRATING,))
 
 
+@contextmanager
+def _once_told(pool: str) -> Iterator[None]:
+    """A pool logs each attempt in vain; what it comes to is told once, at the end. Other pools are heard."""
+    log = logging.getLogger("psycopg.pool")
+
+    def others(record: logging.LogRecord) -> bool:
+        return not isinstance(record.args, tuple) or pool not in record.args
+
+    log.addFilter(others)
+    try:
+        yield
+    finally:
+        log.removeFilter(others)
+
+
+def _why_not(url: str) -> str:
+    """What the server, or whoever is there instead, says to somebody who knocks."""
+    try:
+        psycopg.connect(url, connect_timeout=2).close()
+    except psycopg.Error as error:
+        return f": {' '.join(str(error).split())[:300].rstrip(' .?')}"
+    return ""
+
+
 def _array_of(value: Any) -> str:
     return {int: "bigint", str: "text", bytes: "bytea"}[type(value)]
 
@@ -93,15 +120,28 @@ class PostgresStore(Store):
 
     def __init__(self, url: str) -> None:
         self.url = url
+        try:
+            psycopg.conninfo.conninfo_to_dict(url)
+        except psycopg.ProgrammingError as error:
+            # Which part is wrong is not told: it may be the password.
+            raise SettingError(
+                "the URL of the PostgreSQL store cannot be read. Write postgresql://user@host/database"
+            ) from error
         self._pool: psycopg_pool.ConnectionPool[Any] = psycopg_pool.ConnectionPool(
             url, min_size=1, max_size=POOL, open=False, timeout=30.0, kwargs={"prepare_threshold": 2}
         )
         try:
-            self._pool.open(wait=True, timeout=10.0)
+            with _once_told(self._pool.name):
+                self._pool.open(wait=False)
+                try:
+                    self._pool.wait(timeout=OPENING_S)
+                except psycopg_pool.PoolTimeout:
+                    self._pool.close()
+                    raise
         except psycopg_pool.PoolTimeout as error:
-            self._pool.close()
             raise SettingError(
-                "the PostgreSQL server of the store does not answer. Check the URL and whether it runs"
+                f"the PostgreSQL server of the store cannot be reached{_why_not(url)}. "
+                "Check the URL and whether it runs"
             ) from error
         try:
             self.migrate(_WORDS)

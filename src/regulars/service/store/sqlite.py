@@ -92,10 +92,21 @@ class SqliteStore(Store):
             LOOK,
             0,
         )  # transactions since it was copied, until it is; its size then
+        turn = Path(f"{path}-turn")
+        new = not turn.exists()
         try:
-            self._door = open(f"{path}-turn", "wb")
+            self._door = turn.open("wb")
         except OSError as error:
             raise _unopened(path, error) from error
+        try:
+            self._open()
+        except BaseException:
+            self._door.close()
+            if new:
+                turn.unlink(missing_ok=True)
+            raise
+
+    def _open(self) -> None:
         try:
             self._at = sqlite3.connect(
                 self.path, timeout=WAIT_MS / 1000, isolation_level=None, check_same_thread=False, cached_statements=256
@@ -107,7 +118,7 @@ class SqliteStore(Store):
                 ):  # fmt: skip
                     self._at.execute(f"PRAGMA {pragma}")
         except sqlite3.Error as error:
-            raise _unopened(path, error) from error
+            raise _unopened(str(self.path), error) from error
         self._full = threading.Event()
         self._closed = False
         self._copier = threading.Thread(target=self._copy, name="regulars-checkpoint", daemon=True)
