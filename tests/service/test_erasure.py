@@ -351,9 +351,9 @@ def test_an_answer_about_somebody_who_was_erased_meanwhile_is_not_kept(live):
     said = say(live, "ada")
 
     def erased_meanwhile(work):
-        assert live.shop.claimed(work, "key", "request", 0) is None
+        assert live.shop.claimed(work, "key", "request", live.clock()) is None
         work.erase(live.number, [number_of_her], 0)
-        live.shop.answered(work, "key", 200, b"what was said to her", said.id)
+        live.shop.answered(work, "key", live.clock(), 200, b"what was said to her", said.id)
         return work.ask("SELECT digest FROM claim")
 
     number_of_her = number(live, "ada")
@@ -365,11 +365,16 @@ def test_an_answer_whose_key_was_not_restored_with_it_is_given_anew(live):
     said = say(live, "ada")
 
     def without_keys(work):
-        live.shop.claimed(work, "key", "request", 0)
-        live.shop.answered(work, "key", 200, b"what was said to her", said.id)
-        assert live.shop.claimed(work, "key", "request", 0) == ("request", 200, b"what was said to her")
+        now = live.clock()
+        live.shop.claimed(work, "key", "request", now)
+        live.shop.answered(work, "key", now, 200, b"what was said to her", said.id)
+        assert live.shop.claimed(work, "key", "request", now) == (
+            "request",
+            200,
+            b"what was said to her",
+        )
         work.tell("DELETE FROM person_key")
-        return live.shop.claimed(work, "key", "request", 0)
+        return live.shop.claimed(work, "key", "request", now)
 
     assert live.call(without_keys) is None
 

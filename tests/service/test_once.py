@@ -2,14 +2,18 @@
 
 import asyncio
 import threading
+from dataclasses import replace
 
 import pytest
 
-from regulars.service import naming
+from regulars.service import intake, naming
 from regulars.service.app import POSTHOG_PATHS, ROUTES
 from regulars.service.naming import Name
+from regulars.service.store import Transaction
+from regulars.service.store.sql import LEASE_MS
 
 from .conftest import at
+from .customers import allow, ask, hear, holds_together
 from .desk import ALLOWED, iso, order, track
 
 KEY = {"Idempotency-Key": "a-key"}
@@ -114,12 +118,83 @@ def test_a_claim_that_is_not_answered_yet_says_wait(desk):
     shop, raw = desk.live.shop, b'{"userId":"anna"}'
     digest = naming.digest(shop.secret, Name("once serve", "a-key"))
     what = naming.digest(shop.secret, Name("request", f"POST /v1/decisions {raw.hex()}"))
-    desk.live.call(lambda work: work.claim(shop.number, digest, what, 10))
+    now = desk.live.clock()
+    desk.live.call(lambda work: work.claim(shop.number, digest, what, 10, now))
     answer = desk.ask("POST", "/v1/decisions", raw=raw, role="serve", headers=KEY)
     assert answer.status_code == 409 and answer.json()["code"] == "idempotency_in_flight"
     assert answer.headers["retry-after"] == "1"
-    desk.live.call(lambda work: work.release(shop.number, digest))
+    desk.live.call(lambda work: work.release(shop.number, digest, now))
     assert desk.ask("POST", "/v1/decisions", raw=raw, role="serve", headers=KEY).status_code == 200
+
+
+def stopped(desk, path, body, monkeypatch, after):
+    """The process ends in the midst of this request: before the work, or after it and before it is answered."""
+    shop = desk.live.shop
+
+    def ends(*_, **__):
+        raise SystemError("it ended")
+
+    with monkeypatch.context() as dying:
+        dying.setattr(shop, "answered", ends)
+        dying.setattr(Transaction, "release", lambda *_: None)
+        if not after:
+            dying.setattr(shop, "decide", ends)
+            dying.setattr(shop, "looked_up", ends)
+            dying.setattr(intake, "apply", ends)
+        answer = desk.ask("POST", path, body, "serve", headers=KEY)
+        assert answer.status_code == 500, answer.text
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before the work", "after the work"])
+@pytest.mark.parametrize("route", ONCE)
+def test_a_key_whose_process_died_is_the_next_ones_after_a_minute(desk, route, after, monkeypatch):
+    path, body, other = cases(desk)[route]
+    stopped(desk, path, body, monkeypatch, after)
+    then, before = desk.live.clock(), desk.tables()
+    assert bool(before["claim"][0]["decision"]) == (after and route == "/v1/decisions")
+    for ms in (0, LEASE_MS - 1):
+        desk.live.clock.ms = then + ms
+        waits = desk.ask("POST", path, body, "serve", headers=KEY)
+        assert waits.status_code == 409 and waits.json()["code"] == "idempotency_in_flight"
+    assert desk.tables() == before
+    desk.live.clock.ms = then + LEASE_MS
+    assert desk.ask("POST", path, other, "serve", headers=KEY).status_code == 422
+    first = desk.ask("POST", path, body, "serve", headers=KEY)
+    assert first.status_code == 200
+    assert desk.ask("POST", path, body, "serve", headers=KEY).content == first.content
+
+
+def test_what_was_decided_before_the_process_died_is_what_the_retry_is_told(desk, monkeypatch):
+    bought(desk)
+    body = {"userId": "anna", "channel": "app", "candidates": {"skus": ["p0"]}}
+    for day in range(10, 30):
+        desk.live.clock.set(day)
+        known = {row["id"] for row in desk.tables()["decision"]}
+        stopped(desk, "/v1/decisions", body, monkeypatch, True)
+        (made,) = [row["id"] for row in desk.tables()["decision"] if row["id"] not in known]
+        desk.live.clock.ms += LEASE_MS
+        told = desk.ask("POST", "/v1/decisions", body, "serve", headers=KEY).json()
+        assert told["id"] == made
+        assert made == desk.account("anna")["decisions"][-1]["id"]
+        if told["action"] == "offer":
+            break
+        desk.live.call(lambda work: work.tell("DELETE FROM claim"))
+    assert told["action"] == "offer" and desk.account("anna")["record"]["sent"] == 1
+
+
+def test_nobody_is_decided_about_twice_under_one_key(live):
+    hear(live, allow("anna"), allow("bert"))
+    live.call(lambda work: [work.claim(live.number, key, "request", 0, 0) for key in ("a", "b")])
+    asks = [
+        replace(ask(user, live.clock()), once=key)
+        for user, key in (("anna", "a"), ("bert", "b"), ("anna", ""))
+    ]
+    first = live.engine.decide(live.shop, asks).result(60)
+    again = live.engine.decide(live.shop, asks).result(60)
+    assert [answer.id for answer in again[:2]] == [answer.id for answer in first[:2]]
+    assert again[0].stored == first[0].stored and again[2].id != first[2].id
+    assert live.call(lambda work: work.ask("SELECT COUNT(*) FROM decision")) == [(4,)]
+    holds_together(live)
 
 
 def cases(desk):

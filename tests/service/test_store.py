@@ -158,11 +158,11 @@ def test_a_message_is_seen_for_the_first_time_once(store):
 def test_an_idempotency_key_is_forgotten_like_a_message(store):
     with store.transaction() as work:
         for key, day in (("old", 3), ("new", 9)):
-            assert work.claim(0, key, "request", day) is None
-            work.answer(0, key, 200, b"told", -1)
+            assert work.claim(0, key, "request", day, 0) is None
+            work.answer(0, key, 0, 200, b"told", -1)
         work.forget_seen(0, 9)
-        assert work.claim(0, "new", "request", 10) == ("request", 200, b"told", -1)
-        assert work.claim(0, "old", "request", 10) is None
+        assert work.claim(0, "new", "request", 10, 0) == ("request", 200, b"told", -1)
+        assert work.claim(0, "old", "request", 10, 0) is None
 
 
 def test_events_are_hers_in_the_order_in_which_they_came(store):
@@ -264,22 +264,58 @@ def test_stock_is_written_over(store):
 
 def test_a_claimed_key_is_claimed_once_answered_and_released(store):
     with store.transaction() as work:
-        assert work.claim(0, "key", "request", 3) is None
-        assert work.claim(0, "key", "another", 4) == ("request", 0, b"", -1)
-        work.answer(0, "key", 200, b"answer \x00", 7)
-        assert work.claim(0, "key", "request", 4) == ("request", 200, b"answer \x00", 7)
-        assert work.claim(1, "key", "request", 3) is None
-        work.release(0, "key")
-        assert work.claim(0, "key", "another", 5) is None
+        assert work.claim(0, "key", "request", 3, 0) is None
+        assert work.claim(0, "key", "another", 4, 0) == ("request", 0, b"", -1)
+        work.answer(0, "key", 0, 200, b"answer \x00", 7)
+        assert work.claim(0, "key", "request", 4, 0) == ("request", 200, b"answer \x00", 7)
+        assert work.claim(1, "key", "request", 3, 0) is None
+        work.release(0, "key", 0)
+        assert work.claim(0, "key", "another", 5, 0) is None
 
 
-def test_only_one_of_many_claims_a_key(store):
+def test_a_key_whose_holder_does_not_answer_is_the_next_ones_after_the_lease(store):
+    begun, over = 1_000, 1_000 + sql.LEASE_MS
+    with store.transaction() as work:
+        assert work.claim(0, "key", "request", 3, begun) is None
+        assert work.claim(0, "key", "request", 3, over - 1) == ("request", 0, b"", -1)
+        assert work.claim(0, "key", "another", 3, over) == ("request", 0, b"", -1)
+        assert work.claim(0, "key", "request", 3, over) is None
+        # Whoever comes back late takes nothing from whoever has it now.
+        work.answer(0, "key", begun, 500, b"late", -1)
+        work.release(0, "key", begun)
+        assert work.claim(0, "key", "request", 3, over + 1) == ("request", 0, b"", -1)
+        work.answer(0, "key", over, 200, b"told", -1)
+        assert work.claim(0, "key", "request", 9, over + 10**9) == ("request", 200, b"told", -1)
+
+
+def test_what_was_decided_under_a_key_outlives_who_decided_it(store):
+    with store.transaction() as work:
+        for key in ("a", "b", "c"):
+            work.claim(0, key, "request", 3, 0)
+        work.decide_under(0, [("d-1", 7, "a"), ("d-2", 8, "c")])
+        work.decide_under(0, [])
+        assert work.decided_under(0, ["a", "b", "a"]) == {"a": "d-1"}
+        assert work.decided_under(0, []) == {} and work.decided_under(1, ["a"]) == {}
+        for key in ("a", "b"):
+            work.release(0, key, 0)
+        assert work.decided_under(0, ["a", "b", "c"]) == {"a": "d-1", "c": "d-2"}
+        assert work.claim(0, "a", "request", 3, 1) is None  # given back, so at once
+        assert work.claim(0, "b", "another", 3, 1) is None
+        work.erase(0, [7], 3)
+        assert work.decided_under(0, ["a", "b", "c"]) == {"c": "d-2"}
+
+
+@pytest.mark.parametrize("stands", [False, True])
+def test_only_one_of_many_claims_a_key(store, stands):
     barrier = threading.Barrier(4)
+    if stands:  # and whoever claimed it was stopped
+        with store.transaction() as work:
+            assert work.claim(0, "key", "request", 3, 0) is None
 
     def claim(_):
         barrier.wait(10)
         with store.transaction() as work:
-            return work.claim(0, "key", "request", 3)
+            return work.claim(0, "key", "request", 3, sql.LEASE_MS)
 
     with ThreadPoolExecutor(4) as pool:
         got = list(pool.map(claim, range(4)))
@@ -298,8 +334,8 @@ def test_whoever_is_erased_is_in_no_table(store):
             work.add_merge(shop_, who, 9, 500, b"")
             work.keep_known(shop_, [(who, 0, b"known")])
             work.add_new("household", ("retailer", "household", "customer"), "household", [(shop_, "h", who)])
-            work.claim(shop_, f"key {who}", "request", 3)
-            work.answer(shop_, f"key {who}", 200, b"answer", who)
+            work.claim(shop_, f"key {who}", "request", 3, 0)
+            work.answer(shop_, f"key {who}", 0, 200, b"answer", who)
     with store.transaction() as work:
         work.erase(0, [1], 8)
     with store.transaction() as work:

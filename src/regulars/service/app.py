@@ -18,7 +18,7 @@ import time
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar, cast
 
 import msgspec
@@ -74,6 +74,7 @@ class Asked:
     body: Any
     received_ms: int
     gpc: bool
+    once: str = ""  #: digest of the Idempotency-Key that was claimed for it
 
 
 Handler = Callable[["Service", Asked], Awaitable[Any]]
@@ -206,7 +207,7 @@ async def _decide(service: Service, asked: Asked) -> wire.Decision:
     limit = _limit(asked.shop, body.candidates)
     if asked.gpc:
         await _not_shared(service, asked, names)
-    ask = Ask(-1, channel, at_ms, body.timezone or "", names, limit)
+    ask = Ask(-1, channel, at_ms, body.timezone or "", names, limit, asked.once)
     answer = (await service.engine.in_loop("decide", asked.shop, [ask]))[0]
     service.decisions.labels(_ACTION[answer.stored.action]).inc()
     return decision_of(asked.shop, answer.id, answer.stored, answer.for_everybody, answer.terms)
@@ -706,9 +707,9 @@ class Service:
         what = naming.digest(
             secret, Name("request", f"{asked.request.method} {asked.request.url.path} {raw.hex()}")
         )
-        day = shop.calendar.day(asked.received_ms)
+        at_ms = asked.received_ms
         taken = await asyncio.wrap_future(
-            self.engine.call(shop, lambda work: shop.claimed(work, digest, what, day), drained=False)
+            self.engine.call(shop, lambda work: shop.claimed(work, digest, what, at_ms), drained=False)
         )
         if taken is not None:
             request, status, body = taken
@@ -719,23 +720,23 @@ class Service:
                     "This Idempotency-Key came before with another request. Send a new one.",
                 )
             if status == 0:
-                words = "The first request with this key is being done. Try again in a moment."
+                words = "The first request with this key is being done. Try again in a moment; in a minute if it broke off."
                 raise Denied(409, "idempotency_in_flight", words, {"Retry-After": "1"})
             return Response(body, status, media_type="application/json")
         assert route.does is not None  # noqa: S101 - only routes that do something are once
         try:
-            told = await route.does(self, asked)
+            told = await route.does(self, replace(asked, once=digest))
             response = _said(told, route.status)
         except BaseException:
             await asyncio.wrap_future(
-                self.engine.call(shop, lambda work: work.release(shop.number, digest), drained=False)
+                self.engine.call(shop, lambda work: work.release(shop.number, digest, at_ms), drained=False)
             )
             raise
         status, answer = response.status_code, bytes(response.body)
         about = told.id if isinstance(told, wire.Decision) else ""  # no other answer tells of her
         await asyncio.wrap_future(
             self.engine.call(
-                shop, lambda work: shop.answered(work, digest, status, answer, about), drained=False
+                shop, lambda work: shop.answered(work, digest, at_ms, status, answer, about), drained=False
             )
         )
         return response

@@ -11,7 +11,7 @@ import io
 import os
 import zlib
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -129,6 +129,7 @@ class Ask:
     zone: str = ""  #: where she is, when it is told; else as she told before
     names: tuple[Name, ...] = ()  #: under which she is known, where her number is not
     limit: Limit = ANYTHING
+    once: str = ""  #: digest of the claimed Idempotency-Key under which it is asked, once decided for ever
 
 
 @dataclass(frozen=True)
@@ -454,9 +455,9 @@ class Shop:
         # Locked before it is read who is who, so that nobody is merged meanwhile.
         tenant = self.open_day(work, self.calendar.day(now_ms))
         asks = self.found(work, told)
-        answers: dict[int, Answer] = {}
+        answers = self._decided_before(work, asks)
         budget = self.retailer.rules.budget_per_day is not None
-        for wave in _waves(asks):
+        for wave in _waves(asks, answers.keys()):
             seats = self.seat(work, [asks[k].customer for k in wave])
             consent, contact = codec.packed_consent(seats.consent), seats.contact
             rows: list[DecisionRow] = []
@@ -483,7 +484,28 @@ class Shop:
                     work.spend(self.number, day, self.retailer.spent)
             self._keep_decided(work, seats)
             work.add_decisions(self.number, rows)
+            under = [
+                (answers[k].id, asks[k].customer, asks[k].once) for k in wave if asks[k].once and k in answers
+            ]
+            if under:
+                work.decide_under(self.number, under)
         return [self._with_shelf(work, asks[k], answers.get(k)) for k in range(len(asks))]
+
+    def _decided_before(self, work: Transaction, asks: Sequence[Ask]) -> dict[int, Answer]:
+        """What was decided under the keys of these asks by somebody who was stopped before he could tell."""
+        keys = [ask.once for ask in asks if ask.once]
+        under = work.decided_under(self.number, keys) if keys else {}
+        if not under:
+            return {}
+        found = work.decisions(self.number, list(under.values()))
+        keepers = work.customers(self.number, [row.customer for row in found.values()], change=False)
+        answers = {}
+        for k, ask in enumerate(asks):
+            row = found.get(under.get(ask.once, ""))
+            if row is not None and row.customer in keepers:
+                body = Seal(keepers[row.customer].key).open(row.body, DECISION)
+                answers[k] = Answer(row.id, msgspec.msgpack.decode(body, type=Stored))
+        return answers
 
     def _keep_decided(self, work: Transaction, seats: Seats) -> None:
         """Put back contacts and accounts of those of whom something was used, and keep what decisions rested on."""
@@ -522,7 +544,7 @@ class Shop:
             if numbers and said and at[0][0].kind not in HERS and work.owned(self.number, numbers[:1], HERS):
                 numbers = []  # she is new; the device is somebody else's
             found_as = numbers[0] if numbers else ask.customer
-            known.append(Ask(found_as, ask.channel, ask.at_ms, ask.zone, ask.names, ask.limit))
+            known.append(Ask(found_as, ask.channel, ask.at_ms, ask.zone, ask.names, ask.limit, ask.once))
         return known
 
     def _with_shelf(self, work: Transaction, ask: Ask, answer: Answer | None) -> Answer:
@@ -887,31 +909,35 @@ class Shop:
 
     # ---- answers under an Idempotency-Key -----------------------------------------------------------------------------
 
-    def claimed(self, work: Transaction, key: str, request: str, day: int) -> tuple[str, int, bytes] | None:
+    def claimed(
+        self, work: Transaction, key: str, request: str, now_ms: int
+    ) -> tuple[str, int, bytes] | None:
         """Claim a key before the work: None when it is ours now, else (request, status, answer) of who had it."""
-        taken = work.claim(self.number, key, request, day)
+        taken = work.claim(self.number, key, request, self.calendar.day(now_ms), now_ms)
         if taken is None:
             return None
         request_then, status, body, customer = taken
-        if customer < 0:
+        if customer < 0 or not status:
             return request_then, status, body
         row = work.customers(self.number, [customer], change=False).get(customer)
         if row is None:  # she was erased this moment, or her key is not in this store
-            work.release(self.number, key)
-            return self.claimed(work, key, request, day)
+            work.drop_claim(self.number, key)
+            return self.claimed(work, key, request, now_ms)
         return request_then, status, Seal(row.key).open(body, ANSWER)
 
-    def answered(self, work: Transaction, key: str, status: int, body: bytes, decision: str) -> None:
+    def answered(
+        self, work: Transaction, key: str, claimed_ms: int, status: int, body: bytes, decision: str
+    ) -> None:
         """Keep what was answered under a claimed key; a decision about her sealed, and not when she was erased meanwhile."""
         if not decision:
-            work.answer(self.number, key, status, body, -1)
+            work.answer(self.number, key, claimed_ms, status, body, -1)
             return
         row = work.decisions(self.number, [decision], change=True).get(decision)
         if row is None:
-            work.release(self.number, key)
+            work.release(self.number, key, claimed_ms)
             return
         seal = Seal(work.customers(self.number, [row.customer], change=False)[row.customer].key)
-        work.answer(self.number, key, status, seal.close(body, ANSWER), row.customer)
+        work.answer(self.number, key, claimed_ms, status, seal.close(body, ANSWER), row.customer)
 
 
 def new_id(now_ms: int) -> str:
@@ -931,11 +957,13 @@ def _silence(reason: Reason, about: dict[str, Any]) -> Stored:
     )
 
 
-def _waves(asks: Sequence[Ask]) -> Iterable[list[int]]:
-    """Places of asks such that nobody is twice in one wave, in order."""
+def _waves(asks: Sequence[Ask], answered: Collection[int] = ()) -> Iterable[list[int]]:
+    """Places of asks that are not answered such that nobody is twice in one wave, in order."""
     waves: list[list[int]] = []
     turn: dict[int, int] = defaultdict(int)
     for k, ask in enumerate(asks):
+        if k in answered:
+            continue
         wave = turn[ask.customer]
         turn[ask.customer] += 1
         if wave == len(waves):

@@ -82,6 +82,11 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             retailer {big} NOT NULL, version {big} NOT NULL, day {big} NOT NULL, body {blob} NOT NULL,
             PRIMARY KEY (retailer, version))""",
     ),
+    (
+        # Of what was begun before nobody knows whether somebody is at it still.
+        "ALTER TABLE claim ADD COLUMN until_ms {big} NOT NULL DEFAULT 0",
+        "ALTER TABLE claim ADD COLUMN decision TEXT NOT NULL DEFAULT ''",
+    ),
 )
 
 #: Tables with a column ``customer`` from which an erased customer disappears, in this order: an answer is kept with its

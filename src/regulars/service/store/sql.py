@@ -11,6 +11,9 @@ from typing import Any, NamedTuple
 from regulars.errors import RegularsError
 from regulars.service.store.schema import MIGRATIONS, OF_CUSTOMER, OF_RETAILER
 
+#: How long a claimed Idempotency-Key is kept for whoever claimed it and has not answered.
+LEASE_MS = 60_000
+
 
 class StoreFailed(RegularsError):
     """The database did not do what it was told, such as for want of room; of a transaction, nothing was written."""
@@ -553,18 +556,25 @@ class Transaction(ABC):
 
     # ---- idempotency ----------------------------------------------------------------------------------------
 
-    def claim(self, retailer: int, digest: str, request: str, day: int) -> tuple[str, int, bytes, int] | None:
-        """Claim a key before the work: None when it is ours now, else (request, status, body, customer) of who had it."""
+    def claim(
+        self, retailer: int, digest: str, request: str, day: int, now_ms: int
+    ) -> tuple[str, int, bytes, int] | None:
+        """Claim a key before the work: None when it is ours now, else (request, status, body, customer) of who has it.
+
+        It is ours for ``LEASE_MS``; whoever has not answered by then was stopped in the midst of it, and the same request
+        may claim it anew.
+        """
+        until = now_ms + LEASE_MS
         new = self.add_new(
-            "claim", ("retailer", "digest", "request", "day", "status", "body"), "digest",
-            [(retailer, digest, request, day, 0, b"")],
+            "claim", ("retailer", "digest", "request", "day", "status", "body", "until_ms"), "digest",
+            [(retailer, digest, request, day, 0, b"", until)],
         )  # fmt: skip
-        # Whoever claimed it two days ago and never answered was stopped in the midst of it.
-        stale = not new and self.tell(
-            "UPDATE claim SET request = ?, day = ? WHERE retailer = ? AND digest = ? AND status = 0 AND day < ?",
-            (request, day, retailer, digest, day - 1),
-        )
-        if new or stale:
+        # Of several who come for it the first changes what the others look for.
+        if new or self.tell(
+            "UPDATE claim SET day = ?, until_ms = ? "
+            "WHERE retailer = ? AND digest = ? AND request = ? AND status = 0 AND until_ms <= ?",
+            (day, until, retailer, digest, request, now_ms),
+        ):
             return None
         row = self.ask(
             "SELECT request, status, body, customer FROM claim WHERE retailer = ? AND digest = ?",
@@ -572,16 +582,45 @@ class Transaction(ABC):
         )[0]
         return row[0], row[1], bytes(row[2]), row[3]
 
-    def answer(self, retailer: int, digest: str, status: int, body: bytes, customer: int) -> None:
-        """Keep what was answered under a claimed key, and whom it tells of, -1 nobody."""
+    def answer(
+        self, retailer: int, digest: str, claimed_ms: int, status: int, body: bytes, customer: int
+    ) -> None:
+        """Keep what was answered under a key that was claimed then, and whom it tells of, -1 nobody.
+
+        Nothing is kept when another claimed it since.
+        """
         self.tell(
-            "UPDATE claim SET status = ?, body = ?, customer = ? WHERE retailer = ? AND digest = ?",
-            (status, body, customer, retailer, digest),
+            "UPDATE claim SET status = ?, body = ?, customer = ? WHERE retailer = ? AND digest = ? AND until_ms = ?",
+            (status, body, customer, retailer, digest, claimed_ms + LEASE_MS),
         )
 
-    def release(self, retailer: int, digest: str) -> None:
-        """Give a claimed key back: the work failed and may be tried again."""
+    def release(self, retailer: int, digest: str, claimed_ms: int) -> None:
+        """Give a key back that was claimed then: the work failed and may be tried again, but for what was decided."""
+        ours = (retailer, digest, claimed_ms + LEASE_MS)
+        held = "retailer = ? AND digest = ? AND until_ms = ?"
+        self.tell(f"DELETE FROM claim WHERE {held} AND decision = ''", ours)  # noqa: S608
+        self.tell(f"UPDATE claim SET until_ms = 0 WHERE {held}", ours)  # noqa: S608
+
+    def drop_claim(self, retailer: int, digest: str) -> None:
+        """A key may come again, whatever was answered under it."""
         self.tell("DELETE FROM claim WHERE retailer = ? AND digest = ?", (retailer, digest))
+
+    def decided_under(self, retailer: int, digests: Sequence[str]) -> dict[str, str]:
+        """Ids of the decisions that were made under these keys; nobody makes another until the end."""
+        if not digests:
+            return {}
+        found = self.ask(
+            f"SELECT digest, decision FROM claim WHERE retailer = ? AND digest {{among}} ORDER BY digest{self.FOR_CHANGE}",  # noqa: S608
+            (retailer, sorted(set(digests))),
+        )
+        return {digest: decision for digest, decision in found if decision}
+
+    def decide_under(self, retailer: int, rows: Sequence[tuple[str, int, str]]) -> None:
+        """Note decisions under the keys under which they were asked for, as (id, customer, digest)."""
+        self.tell_each(
+            f"UPDATE claim SET decision = ?, customer = ? WHERE digest = ? AND retailer = {int(retailer)}",  # noqa: S608
+            rows,
+        )
 
     # ---- erasing -----------------------------------------------------------------------------------------------
 
