@@ -718,8 +718,8 @@ def import_(
         typer.Argument(help="Your purchases as CSV or Parquet; needed for a retailer that is new."),
     ] = None,
     retailer: Annotated[
-        str, typer.Option("--retailer", help="Its name; with purchases one that is new is set up.")
-    ] = "",
+        str | None, typer.Option("--retailer", help="Its name; with purchases one that is new is set up.")
+    ] = None,
     store: Store = None,
     granted: Annotated[
         list[str] | None,
@@ -831,7 +831,7 @@ def import_(
         "Stopped: the same command goes on with a retailer that was there, and begins anew with one that was not."
     ):
         importing.bring(
-            store or OWN_STORE, retailer, panel, grants, zone, policy, note,
+            store or OWN_STORE, retailer or "", panel, grants, zone, policy, note,
             partial(_show_imported, as_json=json, rejects=rejects), listings=told, count=Counting(),
         )  # fmt: skip
 

@@ -8,13 +8,14 @@ import pytest
 
 from regulars.retail import catalog as catalogs
 from regulars.retail.catalog import Among
-from regulars.service import remote
+from regulars.service import listing, remote
 from regulars.service.assortment import Assortment
 from regulars.service.shop import ANYTHING, Ask, Limit, Stored
+from regulars.sources import listings
 from regulars.terms import NONE, OfferKind, Offers
 
 from .conftest import DAYS, NAMES, Clock, Live, at, corner_shop
-from .customers import EVERYTHING, allow, ask, buy, hear, holds_together
+from .customers import EVERYTHING, allow, another_engine, ask, buy, hear, holds_together
 from .desk import iso, open_desk, order
 
 #: She buys all of it, so that each is a sensible offer.
@@ -52,6 +53,10 @@ def printed(tmp_path):
     opened = open_desk(tmp_path, assortment=coupons(), **OFTEN)
     yield opened
     opened.close()
+
+
+def limited_to(live, sku):
+    return Limit((live.shop.product_of[sku],), ())
 
 
 def bought(desk, user="anna"):
@@ -196,6 +201,30 @@ def test_a_decision_of_before_there_were_candidates_is_read(often):
     assert often.ask("POST", f"/v1/decisions/{name}/replay", {}, "staff").json()["equal"]
 
 
+def test_a_product_that_another_process_was_told_of_may_be_named_at_once(often, tmp_path):
+    """And a decision that rests on it is made again, explained and no stranger's to an engine that looks back."""
+    live = often.live
+    live.clock.set(10)
+    often.allow("anna")
+    before = often.decide("anna").json()["id"]
+    again = {"candidates": {"skus": ["new"]}}
+    assert often.decide("anna", **again).status_code == 400
+    path = tmp_path / "products.csv"
+    path.write_text("sku,name,category\nnew,New,milk\n")
+    with another_engine(live) as other:
+        shop = other.shops[live.number]
+        files = [listings.read("products", path)]
+        other.call(shop, lambda work: listing.take(work, shop, files, live.clock())).result(60)
+    assert often.ask("POST", f"/v1/decisions/{before}/replay", {}, "staff").json()["equal"]
+    live.clock.set(12)
+    answer = often.decide("anna", **again)
+    assert answer.status_code == 200, answer.text
+    name = answer.json()["id"]
+    assert often.ask("GET", f"/v1/decisions/{name}", role="staff").json()["limitedTo"]["skus"] == ["new"]
+    for each in (before, name):
+        assert often.ask("POST", f"/v1/decisions/{each}/replay", {}, "staff").json()["equal"]
+
+
 def test_who_is_asked_about_at_once_is_limited_apart(url):
     clock = Clock(10)
     live = Live(url, clock, **OFTEN)
@@ -204,7 +233,7 @@ def test_who_is_asked_about_at_once_is_limited_apart(url):
         for user in users:
             events = [allow(user, **dict.fromkeys(EVERYTHING, True))]
             hear(live, *events, *(buy(user, day, *FAVOURITES) for day in (1, 3, 5, 7, 9)))
-        limits = [live.shop.limited_to([FAVOURITES[k % 4]], []) if k % 5 else ANYTHING for k in range(24)]
+        limits = [limited_to(live, FAVOURITES[k % 4]) if k % 5 else ANYTHING for k in range(24)]
         spoken = 0
         for day in range(10, 16):
             clock.set(day)
@@ -235,9 +264,9 @@ def test_candidates_of_others_change_nothing_of_hers(tmp_path):
         for k in range(9):
             hear(live, allow(f"user-{k}", **dict.fromkeys(EVERYTHING, True)))
             hear(live, *(buy(f"user-{k}", day, *FAVOURITES) for day in (1, 3, 5, 7, 9)))
-        asks = [Ask(-1, None, clock(), "", ask("user-0").names, live.shop.limited_to(["p2"], []))]
+        asks = [Ask(-1, None, clock(), "", ask("user-0").names, limited_to(live, "p2"))]
         asks += [
-            Ask(-1, None, clock(), "", ask(f"user-{k}").names, live.shop.limited_to([f"p{k}"], []))
+            Ask(-1, None, clock(), "", ask(f"user-{k}").names, limited_to(live, f"p{k}"))
             for k in range(1, crowd)
         ]
         stored = live.engine.decide(live.shop, asks).result(60)[0].stored

@@ -464,7 +464,7 @@ def test_the_command_takes_every_file_and_lists_what_it_left_out(file, tmp_path,
         and lines[1].startswith("a.csv,")
         and "p.csv,3,prices: unknown product,sku,beer" in lines[2]
     )
-    cli.import_(None, "", file, prices=tmp_path / "p.csv", columns=["price=Preis"], json=True, rejects=out)
+    cli.import_(None, None, file, prices=tmp_path / "p.csv", columns=["price=Preis"], json=True, rejects=out)
     assert json.loads(capsys.readouterr().out)["offers"] == 1
     assert len(out.read_text().splitlines()) == 2
     with pytest.raises(SettingError, match="there is nothing to import"):

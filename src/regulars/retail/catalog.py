@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from regulars.errors import SettingError, ShapeError
 from regulars.shelf import Shelf
-from regulars.terms import F32, F64, I32, NEVER, NONE, U8, OfferKind, Offers
+from regulars.terms import F32, F64, I32, I64, NEVER, NONE, U8, OfferKind, Offers
 
 SUNDAY = 6  # weekday of day 0 of the default source; weeks break on Mondays
 
@@ -347,7 +347,10 @@ def told(
         first_day=np.array(columns[1], np.int32),
         last_day=np.array(columns[2], np.int32),
         bits_row=np.arange(n, dtype=np.int32) + len(offers.product_bits),
-        product_bits=np.array([_bits(each, words) for each in columns[4]], np.uint64).reshape(n, words),
+        product_bits=np.array(
+            [_bits(np.bincount(each, minlength=len(category_of)) > 0, words) for each in columns[4]],
+            np.uint64,
+        ).reshape(n, words),
     )
     bare = replace(catalog, offers=_joined(offers._replace(last_day=ends), listed), prices=by_day)
     return replace(bare, standing=_stand(bare, catalog.first_day, days))

@@ -377,11 +377,13 @@ def reacted(record, rows, channels, categories, before, now, until):
     """Write what customers did about contacts.
 
     ``before`` are the bits known already, ``now`` all bits, so that a reaction told twice counts once. An
-    unlike holds until day ``until``; leaving a channel is obeyed at once.
+    unlike holds until day ``until``; leaving a channel is obeyed at once. Returns the bits of the channels that each
+    of them closed.
     """
+    closed = np.zeros(len(rows), np.uint8)
     for k in range(len(rows)):
         i = rows[k]
-        fresh = now[k] & ~before[k]
+        fresh, open_before = now[k] & ~before[k], record.optin[i]
         if fresh & _OPEN:
             record.opened[i] += 1
         if (now[k] & _CLICKS) and not (before[k] & _CLICKS):
@@ -394,6 +396,8 @@ def reacted(record, rows, channels, categories, before, now, until):
             record.optin[i] = 0
         if fresh & (_UNSUBSCRIBE | _COMPLAIN):
             record.optin[i] &= np.uint8(255 ^ (1 << channels[k]))
+        closed[k] = open_before & ~record.optin[i]
+    return closed
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

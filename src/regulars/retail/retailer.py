@@ -400,8 +400,7 @@ class Retailer:
         if not len(reactions):
             return
         before, now = self.pending.react(decisions.number, reactions, reason)
-        open_before = self.record.optin[decisions.customer]
-        records.reacted(
+        closed = records.reacted(
             self.record,
             decisions.customer,
             decisions.channel,
@@ -410,14 +409,14 @@ class Retailer:
             now,
             day + self.rules.unlike_days,
         )
-        self._left(day, decisions.customer, open_before & ~self.record.optin[decisions.customer])
+        self._left(day, decisions.customer, closed)
 
     def _left(self, day: int, rows: I32, closed: U8) -> None:
-        """Tell the ledger which channels customers closed, each once; ``closed`` has a bit for each channel."""
+        """Tell the ledger which channels customers closed; ``closed`` has a bit for each channel."""
         if not closed.any():
             return
         for channel in Channel:
-            who = np.unique(rows[(closed >> channel & 1) != 0])
+            who = rows[(closed >> channel & 1) != 0]
             if len(who):
                 self._channel_changed(day, who, channel, granted=False)
 

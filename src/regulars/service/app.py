@@ -204,7 +204,11 @@ async def _decide(service: Service, asked: Asked) -> wire.Decision:
         # A decision about a day closes all days before it.
         raise Refused("moment", body.moment, "Send a time within a day of now, or leave it out")
     channel = None if body.channel is None else CHANNELS[body.channel]
-    limit = _limit(asked.shop, body.candidates)
+    try:
+        limit = _limit(asked.shop, body.candidates)
+    except Refused:
+        # What was told of the shelf meanwhile is known once a transaction has read it.
+        limit = await _in_transaction(service, asked, lambda _: _limit(asked.shop, body.candidates))
     if asked.gpc:
         await _not_shared(service, asked, names)
     ask = Ask(-1, channel, at_ms, body.timezone or "", names, limit, asked.once)
@@ -220,13 +224,19 @@ def _limit(shop: Shop, named: wire.Candidates | None) -> Limit:
     skus, categories = named.skus or [], named.categories or []
     if not skus and not categories:
         raise Refused("candidates", named, "Name skus, categories or both, or leave candidates out")
+    # Another thread may look back to an older shelf meanwhile; a product has one number on all of them.
+    product_of = shop.product_of
     for k, sku in enumerate(skus):
-        if sku not in shop.product_of:
+        if sku not in product_of:
             raise Refused(f"candidates.skus[{k}]", sku, "Send the sku of a product of the catalog")
     for k, name in enumerate(categories):
         if name.lower() not in shop.category_of:
             raise Refused(f"candidates.categories[{k}]", name, "Send the name of a category of the catalog")
-    return shop.limited_to(skus, categories)
+    products, kinds = (
+        {product_of[sku] for sku in skus},
+        {shop.category_of[name.lower()] for name in categories},
+    )
+    return Limit(tuple(sorted(products)), tuple(sorted(kinds)))
 
 
 def _named(shop: Shop, limit: Limit) -> wire.Candidates | None:

@@ -589,13 +589,6 @@ class Shop:
         """In how many categories an offer stands on a day, as far as is known now."""
         return len(self.retailer.today(day, self._in_stock).order)
 
-    def limited_to(self, skus: Sequence[str], categories: Sequence[str]) -> Limit:
-        """The limit that names these products and categories, each of which is there."""
-        return Limit(
-            tuple(sorted({self.product_of[sku] for sku in skus})),
-            tuple(sorted({self.category_of[name.lower()] for name in categories})),
-        )
-
     def among(self, limit: Limit) -> Among | None:
         """A limit as the decision core reads it; None for none."""
         if limit == ANYTHING:
