@@ -193,16 +193,22 @@ def test_a_category_that_does_not_exist_is_refused():
 def react(made, reaction, channel=0, category=2, before=0):
     columns = (np.array([0], np.int32), np.array([channel], np.uint8), np.array([category], np.int32))
     bits = np.array([1 << reaction], np.uint16)
-    records.reacted(made, *columns, np.array([before], np.uint16), bits | np.uint16(before), 99)
+    known = np.array([before], np.uint16)
+    return int(records.reacted(made, *columns, known, bits | known, bits, 99)[0])
 
 
 def test_leaving_a_channel_is_obeyed_at_once():
     made = records.new(1, 9)
     made.optin[0] = 0b111
-    react(made, Reaction.UNSUBSCRIBE, channel=1)
+    assert react(made, Reaction.UNSUBSCRIBE, channel=1) == 0b010
     assert made.optin[0] == 0b101
-    react(made, Reaction.BLOCK)
+    assert react(made, Reaction.COMPLAIN, channel=1) == 0
+    assert react(made, Reaction.BLOCK) == 0b101
     assert made.optin[0] == 0
+    # She came back meanwhile: only what is told now is obeyed.
+    made.optin[0] = 0b111
+    assert react(made, Reaction.OPEN, before=1 << Reaction.BLOCK) == 0
+    assert react(made, Reaction.BLOCK, before=1 << Reaction.BLOCK) == 0b111
 
 
 def test_a_reaction_told_twice_counts_once():

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from regulars.retail.decision import Reason
 from regulars.service import intake, naming
 from regulars.service.events import Did, Event
-from regulars.service.naming import EMAIL, Name, digest
+from regulars.service.naming import ANONYMOUS, EMAIL, Name, digest
 from regulars.terms import Action, Channel, Purpose, Scope
 
 from .conftest import at
@@ -250,6 +250,49 @@ def test_a_channel_that_she_closed_since_the_merge_stays_closed_when_they_stand_
             hear(live, allow(user, contact__app=False))
         assert live.call(lambda work, device=device: intake.unmerge(work, live.shop, device, 0))
         assert bool(column(live, user, "optin") >> Channel.APP & 1) != closed
+
+
+@pytest.mark.parametrize("left", ["UNSUBSCRIBE", "BLOCK", "COMPLAIN"])
+def test_a_channel_that_she_left_by_a_reaction_stays_closed_when_they_stand_apart(live, left):
+    """Also where the merge had closed it already: that she left is a change of what she allows."""
+    hear(live, allow("ada"), allow(device="phone"), allow(device="phone", contact__email=False))
+    said = say(live, "ada", channel=Channel.EMAIL)
+    assert said.stored.number >= 0
+    device = number(live, device="phone")
+    hear(live, tell("ada", device="phone"))
+    assert not column(live, "ada", "optin") >> Channel.EMAIL & 1
+    hear(live, react("ada", said.id, left))
+    assert live.call(lambda work: intake.unmerge(work, live.shop, device, 0))
+    assert not column(live, "ada", "optin") >> Channel.EMAIL & 1
+
+
+def test_whoever_comes_back_to_a_channel_may_leave_it_by_the_same_letter_again(live):
+    hear(live, allow("ada"))
+    said = say(live, "ada", channel=Channel.EMAIL)
+    for _ in range(2):
+        hear(live, react("ada", said.id, "UNSUBSCRIBE"))
+        assert not column(live, "ada", "optin") >> Channel.EMAIL & 1
+        hear(live, react("ada", said.id, "OPEN"), allow("ada", contact__email=True))
+        assert column(live, "ada", "optin") >> Channel.EMAIL & 1
+    hear(live, react("ada", said.id, "OPEN", "CLICK"))
+    assert column(live, "ada", "optin") >> Channel.EMAIL & 1
+    told = [e for e in live.call(lambda work: live.shop.ledger_of(work, 0)) if e.context == "channel=EMAIL"]
+    assert [e.kind.name for e in told][-4:] == ["WITHDRAWN", "GRANTED"] * 2
+
+
+def test_a_device_whose_first_event_comes_with_her_name_can_be_taken_apart(live):
+    hear(live, allow("ada"))
+    hear(live, wish("", "tea", 0, "phone"), tell("ada", device="phone"))
+    assert number(live, device="phone") == number(live, "ada")
+    device = live.call(lambda work: device_itself(work, live, "phone"))
+    assert live.call(lambda work: intake.unmerge(work, live.shop, device, 0))
+    assert number(live, device="phone") != number(live, "ada")
+
+
+def device_itself(work, live, device):
+    """The number under which a device itself is known."""
+    mark = digest(live.shop.secret, Name(ANONYMOUS, device))
+    return work.aliases(live.number, [mark])[mark]
 
 
 def merged(live, clock):

@@ -19,7 +19,7 @@ from regulars.sources import listings, tables
 from regulars.terms import Action, Channel
 
 from .conftest import DAYS, NAMES, START, Live, at, corner_shop
-from .customers import allow, another_engine, buy, column, hear, holds_together, say, tell
+from .customers import allow, another_engine, ask, buy, column, hear, holds_together, say, tell
 from .test_importing import USUAL, file, sales, week
 
 __all__ = ["file"]
@@ -124,6 +124,23 @@ def test_a_version_that_no_decision_rests_on_is_dropped(url, clock, tmp_path):
     ]
     # What is overruled on every day that is left is not told for ever.
     assert live.call(lambda work: len(live.shop.told.prices.product)) == 1
+    live.close()
+
+
+def test_a_version_is_kept_for_a_decision_about_the_day_before_it(url, clock, tmp_path):
+    """Whoever asks may name a moment of yesterday; what was decided for it rests on what is told today."""
+    live = bare(url, clock)
+    clock.set(5, 8)
+    hear(live, allow("ada", 4))
+    take(live, told(tmp_path, "prices", PRICES, f"p0,4.00,2.00,{date(4)},{date(6)}"))
+    asked = Ask(-1, None, at(4, 12), "", ask("ada").names)
+    (answer,) = live.engine.decide(live.shop, [asked]).result(60)
+    assert answer.stored.shelf == 1
+    for price in (3, 5):
+        take(live, told(tmp_path, "prices", "sku,price", f"p0,{price}"))
+    with another_engine(live) as other:
+        shop = other.shops[live.number]
+        assert other.call(shop, lambda work: shop.replayed(work, answer.id)).result(60) == []
     live.close()
 
 

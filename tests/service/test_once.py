@@ -197,6 +197,16 @@ def test_nobody_is_decided_about_twice_under_one_key(live):
     holds_together(live)
 
 
+def test_who_asks_twice_at_once_under_one_key_is_told_one_decision(live):
+    hear(live, allow("anna"))
+    live.call(lambda work: work.claim(live.number, "a", "request", 0, 0))
+    asks = [replace(ask("anna", live.clock()), once=key) for key in ("a", "a", "")]
+    told = live.engine.decide(live.shop, asks).result(60)
+    assert told[0].id == told[1].id != told[2].id
+    assert live.call(lambda work: work.ask("SELECT COUNT(*) FROM decision")) == [(2,)]
+    holds_together(live)
+
+
 def cases(desk):
     """For every route that is once: its path, a body and another body."""
     bought(desk)

@@ -288,6 +288,21 @@ def test_a_key_whose_holder_does_not_answer_is_the_next_ones_after_the_lease(sto
         assert work.claim(0, "key", "request", 9, over + 10**9) == ("request", 200, b"told", -1)
 
 
+def test_a_key_that_is_given_back_while_it_is_looked_for_is_ours(store, monkeypatch):
+    with store.transaction() as work:
+        assert work.claim(0, "key", "request", 3, 0) is None
+        asked = work.ask
+
+        def ask(text, values=()):
+            if "FROM claim" in text:
+                work.release(0, "key", 0)
+            return asked(text, values)
+
+        monkeypatch.setattr(work, "ask", ask)
+        assert work.claim(0, "key", "request", 3, 5) is None
+        assert work.claim(0, "key", "request", 3, 6) == ("request", 0, b"", -1)
+
+
 def test_what_was_decided_under_a_key_outlives_who_decided_it(store):
     with store.transaction() as work:
         for key in ("a", "b", "c"):

@@ -373,12 +373,12 @@ def pace_after(days):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def reacted(record, rows, channels, categories, before, now, until):
+def reacted(record, rows, channels, categories, before, now, told, until):
     """Write what customers did about contacts.
 
-    ``before`` are the bits known already, ``now`` all bits, so that a reaction told twice counts once. An
-    unlike holds until day ``until``; leaving a channel is obeyed at once. Returns the bits of the channels that each
-    of them closed.
+    ``before`` are the bits known already, ``now`` all bits, so that a reaction told twice counts once, and ``told``
+    those that are told now. An unlike holds until day ``until``; leaving a channel is obeyed at once, whenever it is
+    told: she may have come back to it meanwhile. Returns the bits of the channels that each of them closed.
     """
     closed = np.zeros(len(rows), np.uint8)
     for k in range(len(rows)):
@@ -392,9 +392,9 @@ def reacted(record, rows, channels, categories, before, now, until):
             record.unliked[i] += 1
             if categories[k] >= 0:
                 put(record.unlike_category, record.unlike_until, i, categories[k], until)
-        if fresh & _BLOCK:
+        if told[k] & _BLOCK:
             record.optin[i] = 0
-        if fresh & (_UNSUBSCRIBE | _COMPLAIN):
+        if told[k] & (_UNSUBSCRIBE | _COMPLAIN):
             record.optin[i] &= np.uint8(255 ^ (1 << channels[k]))
         closed[k] = open_before & ~record.optin[i]
     return closed

@@ -359,7 +359,7 @@ async def _reacted(service: Service, asked: Asked) -> wire.Done:
             intake.no_sharing(asked.shop, seats, [row.customer], today)
         if asked.shop.reacted(work, seats, today, [(name, bits, reason)]):
             raise Denied(409, "nothing_was_sent", "This decision was silence: there is nothing to react to.")
-        asked.shop.keep(work, seats, consent=asked.gpc)
+        asked.shop.keep(work, seats, consent=True)
         return wire.Done()
 
     return await _in_transaction(service, asked, work_on)

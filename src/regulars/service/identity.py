@@ -43,6 +43,7 @@ def resolve(work: Transaction, shop: Shop, names: Sequence[tuple[Name, ...]]) ->
     own = work.owned(shop.number, list(set(at.values())), HERS)
     customer: list[int] = []
     merged: list[tuple[int, int, int]] = []
+    first: dict[str, int] = {}  # whose a name is that was not known
     fresh: list[list[Name]] = []  # numbered -2, -3 ... until they are welcomed
     for k, each in enumerate(marks):
         hers = [mark for mark, kind in each if kind in HERS]
@@ -63,7 +64,9 @@ def resolve(work: Transaction, shop: Shop, names: Sequence[tuple[Name, ...]]) ->
                 merged.append((k, device, known))
                 at = {mark: known if who == device else who for mark, who in at.items()}
         for mark, _ in each:
-            at.setdefault(mark, known)
+            if mark not in at:
+                # It stays so when this one is merged into somebody: the merge may be undone.
+                at[mark] = first[mark] = known
         customer.append(known)
     numbers = (
         shop.welcome(work, len(fresh), [[(n.kind, n.value) for n in each] for each in fresh]) if fresh else []
@@ -72,7 +75,7 @@ def resolve(work: Transaction, shop: Shop, names: Sequence[tuple[Name, ...]]) ->
     def number(who: int) -> int:
         return numbers[-2 - who] if who <= -2 else who
 
-    new = [(mark, number(who), name_of[mark].kind) for mark, who in at.items() if mark not in found]
+    new = [(mark, number(who), name_of[mark].kind) for mark, who in first.items()]
     work.add_aliases(shop.number, new)
     named: dict[int, list[Name]] = {}
     for mark, who, _ in new:

@@ -457,7 +457,8 @@ class Shop:
         asks = self.found(work, told)
         answers = self._decided_before(work, asks)
         budget = self.retailer.rules.budget_per_day is not None
-        for wave in _waves(asks, answers.keys()):
+        twins = _twins(asks)
+        for wave in _waves(asks, answers.keys() | twins.keys()):
             seats = self.seat(work, [asks[k].customer for k in wave])
             consent, contact = codec.packed_consent(seats.consent), seats.contact
             rows: list[DecisionRow] = []
@@ -489,6 +490,7 @@ class Shop:
             ]
             if under:
                 work.decide_under(self.number, under)
+        answers |= {k: answers[one] for k, one in twins.items() if one in answers}
         return [self._with_shelf(work, asks[k], answers.get(k)) for k in range(len(asks))]
 
     def _decided_before(self, work: Transaction, asks: Sequence[Ask]) -> dict[int, Answer]:
@@ -948,6 +950,12 @@ def _silence(reason: Reason, about: dict[str, Any]) -> Stored:
     return Stored(
         number=-1, reason=int(reason), action=int(Action.SILENCE), to_her=her, to_manager=manager, **about
     )
+
+
+def _twins(asks: Sequence[Ask]) -> dict[int, int]:
+    """Asks under a key under which one before them asks already, by place, with the place of that one."""
+    first: dict[str, int] = {}
+    return {k: one for k, ask in enumerate(asks) if ask.once and (one := first.setdefault(ask.once, k)) != k}
 
 
 def _waves(asks: Sequence[Ask], answered: Collection[int] = ()) -> Iterable[list[int]]:

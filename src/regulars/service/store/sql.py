@@ -514,10 +514,10 @@ class Transaction(ABC):
         return bytes(found[0][0]) if found else None
 
     def add_shelf(self, retailer: int, version: int, day: int, body: bytes) -> None:
-        """A new version, told on ``day``; the one before goes unless a decision may rest on it."""
+        """A new version, told on ``day``; the one before goes unless a decision may rest on it, also one about yesterday."""
         self.tell(
             "DELETE FROM shelf WHERE retailer = ? AND version = ? AND NOT EXISTS "
-            "(SELECT 1 FROM decision d WHERE d.retailer = shelf.retailer AND d.day >= shelf.day)",
+            "(SELECT 1 FROM decision d WHERE d.retailer = shelf.retailer AND d.day >= shelf.day - 1)",
             (retailer, version - 1),
         )
         self.tell("INSERT INTO shelf VALUES (?, ?, ?, ?)", (retailer, version, day, body))
@@ -576,10 +576,13 @@ class Transaction(ABC):
             (day, until, retailer, digest, request, now_ms),
         ):
             return None
-        row = self.ask(
+        rows = self.ask(
             "SELECT request, status, body, customer FROM claim WHERE retailer = ? AND digest = ?",
             (retailer, digest),
-        )[0]
+        )
+        if not rows:  # whoever held it gave it back meanwhile
+            return self.claim(retailer, digest, request, day, now_ms)
+        row = rows[0]
         return row[0], row[1], bytes(row[2]), row[3]
 
     def answer(
