@@ -126,6 +126,11 @@ def show(found: Mapping[str, Any], console: Console | None = None) -> None:
                 )  # fmt: skip
                 grid.add_row(*(cells[k] for k in shown))
     console.print(grid)
+    if any(row["role"] == "mechanism" and row["inside"] is not None for row in found["rows"]):
+        console.print(
+            "A row is inside when the median of its worlds is; a mechanism when at least half of its worlds are.",
+            style="dim",
+        )
     if not wide:
         console.print("How far the worlds lie apart: the page, --json, or a wider terminal.", style="dim")
     console.print()
