@@ -206,6 +206,28 @@ def test_an_offer_whose_products_are_all_gone_does_not_stand(url, clock, tmp_pat
     live.close()
 
 
+def test_only_what_is_on_hand_is_named_and_makes_up_the_saving(url, clock, tmp_path):
+    """Three coffees, two at a tenth off and one at half; the letter and the answer name what can be had."""
+    live = bare(url, clock)
+    take(live, told(tmp_path, "products", "sku,name,category", "p-new,New,coffee"))
+    rows = [f"{sku},5.00,{offer},,{date(9)}" for sku, offer in (("p4", 4.5), ("p5", 2.5), ("p-new", 4.52))]
+    take(live, told(tmp_path, "prices", PRICES, *rows))
+    clock.set(2)
+    hear(live, *(allow(f"user-{k}", 1) for k in range(3)))
+    for user, gone, products, saving in (
+        ("user-0", (), ["p5"], 0.5),
+        ("user-1", ("p5",), ["p4", "p-new"], 0.098),
+        ("user-2", ("p5", "p4"), ["p-new"], 0.098),
+    ):
+        take(live, told(tmp_path, "stock", "sku,in_stock", "p-new,yes", *(f"{sku},no" for sku in gone)))
+        answer = say(live, user)
+        assert answer.products == products and round(answer.stored.saving, 4) == saving
+    everybody = say(live, "nobody")
+    assert everybody.products == ["p-new"] and everybody.for_everybody >= 0
+    assert holds_together(live) == 3
+    live.close()
+
+
 def test_offers_stand_beyond_the_days_that_purchases_reached(url, clock, tmp_path):
     live = bare(url, clock)
     clock.set(DAYS + 200)

@@ -295,8 +295,9 @@ def told(
 ) -> Catalog:
     """The same catalog with the prices and offers that its retailer tells.
 
-    Products of a category that are discounted on the same days make one offer, good for them alone, at their mean depth. A
-    category whose offers are told has no deals of the shelf, which purchases only let guess, from then on.
+    Products of a category that are discounted on the same days by as much, to a percent, make one offer, good for them
+    alone; the deepest of which something is on hand stands. A category whose offers are told has no deals of the shelf,
+    which purchases only let guess, from then on.
 
     Parameters
     ----------
@@ -307,7 +308,7 @@ def told(
     categories = catalog.categories
     by_day = np.repeat(catalog.price_cents[None], days, axis=0)
     found: list[tuple[int, int, int, float, I64]] = []  # category, first day, last day, depth, products
-    standing: dict[int, int] = {}  # place in ``found`` of a category's offer on the day before
+    standing: dict[tuple[int, int], int] = {}  # place in ``found`` of an offer that stood on the day before
     for first, last in _stretches(prices, catalog.first_day, days):
         rows = np.flatnonzero((prices.first_day <= first) & (prices.last_day >= first))
         product = prices.product[rows]
@@ -321,17 +322,20 @@ def told(
             by_day[a : b + 1] = _mean(category_of, price, popularity, categories)
         reduced = np.flatnonzero((offer >= 0) & (offer < price))
         depth = 1 - offer[reduced] / price[reduced]
-        saving = _mean(category_of[reduced], depth, popularity[reduced], categories)
-        now: dict[int, int] = {}
-        for category in np.unique(category_of[reduced]).tolist():
-            products = reduced[category_of[reduced] == category]
-            share, before = float(saving[category]), standing.get(category, -1)
+        alike = np.stack(
+            [category_of[reduced].astype(np.int64), np.rint(100 * depth).astype(np.int64)], axis=1
+        )
+        now: dict[tuple[int, int], int] = {}
+        for category, percent in np.unique(alike, axis=0).tolist():
+            mine = (alike == (category, percent)).all(axis=1)
+            products, share = reduced[mine], float(np.float32(depth[mine].mean()))
+            before = standing.get((category, percent), -1)
             if before >= 0 and found[before][3] == share and np.array_equal(found[before][4], products):
                 found[before] = (*found[before][:2], last, share, products)
             else:
                 found.append((category, first, last, share, products))
                 before = len(found) - 1
-            now[category] = before
+            now[category, percent] = before
         standing = now
     offers = catalog.offers
     ends = offers.last_day.copy()

@@ -217,14 +217,20 @@ KEPT, NOT_STANDING, UNLIKED, NO_CHANNEL, CAPPED, RATIONED = 1, 2, 3, 4, 5, 6
 def left_today(ring, ring_day, last_contact, i, day, caps):
     """Messages that the caps leave customer ``i`` today."""
     per_day, per_week, per_month, _, gap = caps
-    if gap > 1 and day - last_contact[i] < gap:
-        return 0
     today, week, month = contacts_of(ring, ring_day, i, day)
+    if too_soon(last_contact[i], today, day, gap):
+        return 0
     left = min(per_day - today, per_week - week, per_month - month)
-    # With a gap of a day or more, a second message today would follow the first at once.
-    if gap > 0:
-        left = 0 if today > 0 else min(left, 1)
-    return max(0, left)
+    return max(0, left if gap == 0 else min(left, 1))
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def too_soon(last_contact, today, day, gap):
+    """Whether a gap of so many days forbids a message: with one of a day a second today would follow the first at once.
+
+    The last contact may be of a day to come, such as tomorrow's letter; ``today`` is how many she got on ``day``.
+    """
+    return (gap > 0 and today > 0) or (gap > 1 and day - last_contact < gap)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -279,7 +285,7 @@ def _why_not(record, bits, rows, day, quiet, caps, asked, honours, reasons):
             reasons[k] = _NOT_REACHABLE
         elif quiet[k]:
             reasons[k] = _QUIET
-        elif gap > 0 and (day - last_contact[i] < gap or today > 0):
+        elif too_soon(last_contact[i], today, day, gap):
             reasons[k] = _GAP
         elif today >= per_day:
             reasons[k] = _CAP_DAY

@@ -214,7 +214,9 @@ async def _decide(service: Service, asked: Asked) -> wire.Decision:
     ask = Ask(-1, channel, at_ms, body.timezone or "", names, limit, asked.once)
     answer = (await service.engine.in_loop("decide", asked.shop, [ask]))[0]
     service.decisions.labels(_ACTION[answer.stored.action]).inc()
-    return decision_of(asked.shop, answer.id, answer.stored, answer.for_everybody, answer.terms)
+    return decision_of(
+        asked.shop, answer.id, answer.stored, answer.products, answer.for_everybody, answer.terms
+    )
 
 
 def _limit(shop: Shop, named: wire.Candidates | None) -> Limit:
@@ -275,9 +277,14 @@ def _names(user: str | None, anonymous: str | None) -> tuple[Name, ...]:
 
 
 def decision_of(
-    shop: Shop, name: str, stored: Stored, everybody: int = -1, terms: tuple[int, float, int] = (-1, 0.0, 0)
+    shop: Shop,
+    name: str,
+    stored: Stored,
+    products: list[str],
+    everybody: int = -1,
+    terms: tuple[int, float, int] = (-1, 0.0, 0),
 ) -> wire.Decision:
-    """A stored decision as it goes over the wire, with an offer for everybody on its terms."""
+    """A stored decision as it goes over the wire, the products it is good for, and an offer for everybody on its terms."""
     return wire.Decision(
         id=name,
         action=_ACTION[stored.action],
@@ -288,20 +295,22 @@ def decision_of(
         policy_version=stored.version,
         propensity=stored.propensity,
         channel=Channel(stored.channel).name.lower() if stored.channel >= 0 else None,
-        offer=_offer(shop, stored.offer, stored.category, stored.saving, stored.last_day),
+        offer=_offer(shop, products, stored.offer, stored.category, stored.saving, stored.last_day),
         option=Option(stored.option).name.lower() if stored.action == Action.OPTION else None,
         predicted={v.name.lower(): round(p, 4) for v, p in zip(Verdict, stored.predicted, strict=False)},
         used=_scopes(stored.used),
         opened=_scopes(stored.opened),
-        for_everybody=_offer(shop, everybody, *terms),
+        for_everybody=_offer(shop, products, everybody, *terms),
     )
 
 
-def _offer(shop: Shop, offer: int, category: int, saving: float, last_day: int) -> wire.Offer | None:
+def _offer(
+    shop: Shop, products: list[str], offer: int, category: int, saving: float, last_day: int
+) -> wire.Offer | None:
     if offer < 0:
         return None
     name = shop.assortment.catalog.names[category] if category >= 0 else ""
-    return wire.Offer(offer, name, round(saving, 4), shop.calendar.date(last_day).isoformat())
+    return wire.Offer(offer, name, round(saving, 4), shop.calendar.date(last_day).isoformat(), products)
 
 
 def _scopes(bits: int) -> list[str]:
@@ -317,7 +326,7 @@ async def _explained(service: Service, asked: Asked) -> wire.Explained:
         reactions = [each.name.lower() for each in Reaction if stored.reactions >> each & 1]
         at = datetime.datetime.fromtimestamp(stored.at_ms / 1000, datetime.UTC).isoformat()
         return wire.Explained(
-            decision_of(asked.shop, name, stored),
+            decision_of(asked.shop, name, stored, asked.shop.good_for(work, stored)),
             row.customer,
             at,
             [wire.Candidate(c.name, c.saving, c.said, c.reason.name.lower(), c.words) for c in candidates],
@@ -445,7 +454,8 @@ def _account_of(shop: Shop, work: Transaction, seats: Seats, number: int) -> wir
             plain(msgspec.msgpack.decode(body, type=Event)) for _, body in shop.events_of(work, seats, number)
         ],
         decisions=[
-            decision_of(shop, each.id, shop.opened(seats, each)) for each in work.of_customer(shop.number, number)
+            decision_of(shop, each.id, stored := shop.opened(seats, each), shop.good_for(work, stored))
+            for each in work.of_customer(shop.number, number)
         ],
         ledger=[
             wire.LedgerEntry(

@@ -75,8 +75,7 @@ def _decide(engine: Engine, shop: Shop, asks: list[Ask], table: Any, file: TextI
     said = [(customer, answer) for customer, answer in told if answer.stored.action != Action.SILENCE]
     spoken_to = [customer for customer, _ in said]
     names = engine.call(shop, partial(shop.known_as, customers=spoken_to)).result()
-    goods = engine.call(shop, partial(shop.good_for, told=[answer.stored for _, answer in said])).result()
-    for (customer, answer), products in zip(said, goods, strict=True):
+    for customer, answer in said:
         stored = answer.stored
         known = names.get(customer, {})
         address = known.get(EMAIL if asks[0].channel == Channel.EMAIL else PHONE, "")
@@ -84,7 +83,7 @@ def _decide(engine: Engine, shop: Shop, asks: list[Ask], table: Any, file: TextI
         row = (
             answer.id, known.get(USER, ""), address, Action(stored.action).name.lower(), category,
             round(stored.saving, 4), shop.calendar.date(stored.last_day).isoformat(), stored.to_her,
-            Reason(stored.reason).name.lower(), " ".join(products),
+            Reason(stored.reason).name.lower(), " ".join(answer.products),
         )  # fmt: skip
         table.writerow([_cell(value) for value in row])
     file.flush()

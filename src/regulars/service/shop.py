@@ -50,8 +50,8 @@ WINDOW_DAYS = 30
 CHUNK = 5_000
 #: Products of one offer that are listed at most.
 LISTED = 100
-#: Versions of the shelf that are kept in memory.
-SHELVES = 4
+#: Versions of the shelf that are kept in memory, and offers whose products are.
+SHELVES, MOST_GOODS = 4, 10_000
 #: What a sealed value is, so that none can stand in for another.
 CONTACT, KNOWN, CONSENT, PROFILE = b"contact", b"known", b"consent", b"profile"
 DECISION, ENTRY, EVENT, ANSWER = b"decision", b"entry", b"event", b"answer"
@@ -142,12 +142,14 @@ class Answer:
     stored : the decision
     for_everybody : an offer that stands on the shelf for anybody, -1 for none
     terms : its category, saving and last day
+    products : skus for which what is offered is good, as far as they are named and few
     """
 
     id: str
     stored: Stored
     for_everybody: int = -1
     terms: tuple[int, float, int] = (-1, 0.0, 0)
+    products: list[str] = field(default_factory=list)
 
 
 @dataclass
@@ -208,6 +210,7 @@ class Shop:
         self._stock = -1
         self._shelf = 0
         self._shelves: dict[int, tuple[Told, Assortment]] = {}
+        self._goods: dict[tuple[int, int], list[int]] = {}  # of a version and an offer, the products it names
         self._closed = NEVER
         self._in_stock: NDArray[np.bool_] | None = None
         self._out: list[int] = []
@@ -237,7 +240,7 @@ class Shop:
     def forget(self) -> None:
         """Read what all have in common anew: what is in memory may belong to a transaction that failed."""
         self._common = self._stock = self._shelf = -1
-        self._shelves = {}
+        self._shelves, self._goods = {}, {}
         self._closed = NEVER
 
     def stocked(self, work: Transaction, version: int) -> None:
@@ -258,6 +261,13 @@ class Shop:
         """Know what the retailer told of its shelf by this version; 0 as it was set up."""
         if version == self._shelf:
             return
+        self.told, self.assortment = self._on_shelf(work, version)
+        self.product_of = {sku: k for k, sku in enumerate(self.assortment.sku)}
+        self.retailer.restock(self.assortment.catalog)
+        # What is on hand is a column of all products.
+        self._shelf, self._stock = version, -1
+
+    def _on_shelf(self, work: Transaction, version: int) -> tuple[Told, Assortment]:
         if version not in self._shelves:
             body = work.shelf(self.number, version) if version else None
             if body is None and version:
@@ -269,11 +279,7 @@ class Shop:
             if len(self._shelves) == SHELVES:
                 del self._shelves[next(iter(self._shelves))]
             self._shelves[version] = told, self._base if body is None else told_of(self._base, told)
-        self.told, self.assortment = self._shelves[version]
-        self.product_of = {sku: k for k, sku in enumerate(self.assortment.sku)}
-        self.retailer.restock(self.assortment.catalog)
-        # What is on hand is a column of all products.
-        self._shelf, self._stock = version, -1
+        return self._shelves[version]
 
     def tell(self, work: Transaction, told: Told, today: int) -> None:
         """The retailer tells this of its shelf from now on, to every process that decides."""
@@ -558,14 +564,16 @@ class Shop:
                 "version": self.retailer.policy.version,
             }  # fmt: skip
             answer = Answer("", _silence(Reason.NO_PERMISSION, about))
+            answer.stored.shelf, answer.stored.out, answer.stored.limit = self._shelf, self._out, ask.limit
         elif answer.stored.reason not in (Reason.NO_PERMISSION, Reason.NOT_REACHABLE):
-            return answer
+            return replace(answer, products=self.good_for(work, answer.stored))
         offer = self.for_everybody(self.calendar.day(ask.at_ms), ask.limit)
         if offer < 0:
             return answer
         offers = self.retailer.catalog.offers
         terms = int(offers.category[offer]), float(offers.saving[offer]), int(offers.last_day[offer])
-        return replace(answer, for_everybody=offer, terms=terms)
+        products = self.good_for(work, answer.stored, offer)
+        return replace(answer, for_everybody=offer, terms=terms, products=products)
 
     def for_everybody(self, day: int, limit: Limit = ANYTHING) -> int:
         """The offer on the shelf that most people would want, -1 for none; it says nothing of anybody."""
@@ -573,19 +581,28 @@ class Shop:
         deals = [c for c in today.order if today.kind[c] == OfferKind.DEAL]
         return int(today.offer[deals[0]]) if deals else -1
 
-    def good_for(self, work: Transaction, told: Sequence[Stored]) -> list[list[str]]:
-        """The products that each offer is good for; none where it names none, or more than anybody would list."""
-        found: dict[tuple[int, int], list[str]] = {}
-        for stored in told:
-            if (stored.shelf, stored.offer) in found:
-                continue
-            self.shelved(work, stored.shelf)
-            products = catalogs.products_of(self.assortment.catalog.offers, stored.offer)
-            few = products[: LISTED + 1]
-            found[stored.shelf, stored.offer] = (
-                [] if len(few) > LISTED else [self.assortment.sku[p] for p in few]
-            )
-        return [found[stored.shelf, stored.offer] for stored in told]
+    def good_for(self, work: Transaction, stored: Stored, offer: int | None = None) -> list[str]:
+        """The products for which what was offered, or this offer, was good when it was: on hand, and candidates.
+
+        None where the offer names none, or more than anybody would list.
+        """
+        _, assortment = self._on_shelf(work, stored.shelf)
+        products = self._named_by(assortment, stored.shelf, stored.offer if offer is None else offer)
+        out, limit = set(stored.out), stored.limit
+        return [
+            assortment.sku[p]
+            for p in products
+            if p not in out
+            and (limit == ANYTHING or p in limit.products or assortment.category_of[p] in limit.categories)
+        ]
+
+    def _named_by(self, assortment: Assortment, shelf: int, offer: int) -> list[int]:
+        if (shelf, offer) not in self._goods:
+            if len(self._goods) == MOST_GOODS:
+                self._goods.clear()
+            products = catalogs.products_of(assortment.catalog.offers, offer)
+            self._goods[shelf, offer] = products if len(products) <= LISTED else []
+        return self._goods[shelf, offer]
 
     def offers_on(self, day: int) -> int:
         """In how many categories an offer stands on a day, as far as is known now."""

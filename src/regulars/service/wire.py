@@ -50,13 +50,14 @@ class DecisionRequest(msgspec.Struct, rename="camel", forbid_unknown_fields=True
     candidates: Candidates | None = None
 
 
-class Offer(msgspec.Struct, rename="camel"):
+class Offer(msgspec.Struct, rename="camel", omit_defaults=True):
     """What is offered."""
 
     id: int
     category: str
     saving: float  #: share of the price
     last_day: str  #: last date on which it holds
+    products: list[str] = []  #: skus for which it is good and that are on hand, when it names up to a hundred
 
 
 class Decision(msgspec.Struct, rename="camel", omit_defaults=True):
