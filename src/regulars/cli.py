@@ -913,22 +913,43 @@ def decide(
         int, typer.Option(min=0, max=23, help="Hour of sending, in the retailer's time zone.")
     ] = 10,
     out: Annotated[Path, typer.Option(help="CSV to write, one row a message.")] = Path("messages.csv"),
+    again: Annotated[
+        bool,
+        typer.Option(
+            "--again", help="Decide nothing; write what was decided for that hour before, lost files too."
+        ),
+    ] = False,
     retailer: Retailer = None,
     json: Json = False,
 ) -> None:
-    """Decide about everybody at once: the letters of a day."""
+    """Decide about everybody at once: the letters of a day. What was decided counts, in whichever file it is.
+
+    [dim]regulars decide --channel email --for tomorrow --out letters.csv
+    regulars decide --channel email --for tomorrow --again --out all.csv[/dim]
+    """
     with _serving():
         from regulars.service import letters
     stopped = (
         f"Stopped: what is in {out} was decided and counts; the same command with another --out goes on."
     )
     with _stopping(stopped), _live(store, retailer) as (engine, shop):
-        told = letters.write(engine, shop, channel, day, hour, out)
-    print(
-        jsonlib.dumps(told)
-        if json
-        else f"{told['messages']:,} messages to {told['customers']:,} customers: {out}"
-    )
+        told = letters.write(engine, shop, channel, day, hour, out, again)
+    if json:
+        print(jsonlib.dumps(told))
+        return
+    print(f"{told['messages']:,} messages to {told['customers']:,} customers: {out}")
+    if told["silent"]:
+        reasons = ", ".join(f"{count:,} {why.replace('_', ' ')}" for why, count in told["silent"].items())
+        print(f"  not spoken to: {reasons}")
+    if told["before"]:
+        print(
+            f"  {told['before']:,} messages were decided before and are not in this file; --again writes them all"
+        )
+    if told["no_address"]:
+        print(
+            f"  {told['no_address']:,} of them have no address here: who sends them must know it by user, or tell it with "
+            "`regulars import --people`"
+        )
 
 
 @app.command()

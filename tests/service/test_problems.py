@@ -693,6 +693,46 @@ def test_letters_for_today_and_tomorrow_are_written(desk, tmp_path, day, date):
     assert told["at_ms"] == at(date, 12) and out.exists()
 
 
+def test_letters_that_were_decided_in_a_run_that_was_killed_can_be_had_again(
+    desk, tmp_path, monkeypatch, capsys
+):
+    for k in range(5):
+        desk.allow(f"user-{k}", **{"contact": True, "contact.email": True})
+
+    def write(name, **more):
+        out = tmp_path / name
+        told = letters.write(desk.live.engine, desk.live.shop, "email", "tomorrow", 12, out, **more)
+        return told, [line.partition(",")[0] for line in out.read_text().splitlines()[1:]]
+
+    class Killed(BaseException):
+        pass
+
+    def killed(*_):
+        raise Killed
+
+    with monkeypatch.context() as patched:
+        patched.setattr(letters, "CHUNK", 2)
+        real, chunks = letters._write, []
+
+        def write_two(*given):
+            chunks.append(1)
+            return real(*given) if len(chunks) < 2 else killed()
+
+        patched.setattr(letters, "_write", write_two)
+        with pytest.raises(Killed):
+            write("torn.csv")
+    rest, new = write("rest.csv")
+    assert rest["messages"] == 1 and rest["before"] == 4 and rest["silent"] == {"gap": 4}
+    assert rest["no_address"] == 1
+    every, ids = write("all.csv", again=True)
+    assert every["messages"] == 5 and every["before"] == 0 and set(new) < set(ids) and len(set(ids)) == 5
+    # A letter of another hour is another letter.
+    elsewhere = letters.write(
+        desk.live.engine, desk.live.shop, "email", "tomorrow", 13, tmp_path / "later.csv", True
+    )
+    assert elsewhere["messages"] == 0
+
+
 def test_letters_for_an_hour_that_is_over_are_refused(desk, tmp_path):
     out = tmp_path / "letters.csv"
     desk.live.clock.set(10, 15)

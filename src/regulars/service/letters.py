@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import datetime
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -13,7 +14,8 @@ from regulars.errors import SettingError
 from regulars.retail.decision import Reason
 from regulars.service.engine import Engine
 from regulars.service.naming import EMAIL, PHONE, USER
-from regulars.service.shop import Ask, Shop
+from regulars.service.shop import Answer, Ask, Shop
+from regulars.service.store import Transaction
 from regulars.terms import Action, Channel
 
 CHUNK = 1_000
@@ -25,8 +27,19 @@ COLUMNS = (
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\x00", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
 
-def write(engine: Engine, shop: Shop, channel: str, day: str, hour: int, out: Path) -> dict[str, Any]:
-    """Decide about everybody for a day and channel; returns how many messages went to how many customers.
+def write(
+    engine: Engine, shop: Shop, channel: str, day: str, hour: int, out: Path, again: bool = False
+) -> dict[str, Any]:
+    """Decide about everybody for a day and channel, and write down what is said.
+
+    Parameters
+    ----------
+    again : decide nothing; write what was decided for that moment and channel before, in runs that were broken off too
+
+    Returns
+    -------
+    ``messages`` to how many ``customers``; ``silent`` by reason; how many messages were decided ``before`` and are not in
+    this file; how many have ``no_address``; ``channel``, ``at_ms``, ``out``
 
     Raises
     ------
@@ -37,26 +50,31 @@ def write(engine: Engine, shop: Shop, channel: str, day: str, hour: int, out: Pa
         raise SettingError(
             f"there is no channel {channel!r}. Take {', '.join(c.name.lower() for c in Channel)}"
         )
-    at_ms = _moment(shop, day, hour, engine.now())
+    by, at_ms = Channel[channel.upper()], _moment(shop, day, hour, engine.now())
     everybody = engine.call(shop, lambda work: work.everybody(shop.number)).result()
-    count = 0
+    count: Counter[str] = Counter()
+    silent: Counter[str] = Counter()
     with _new(out) as file, ThreadPoolExecutor(1) as pool:
         table = csv.writer(file)
         table.writerow(COLUMNS)
         for first in range(0, len(everybody), CHUNK):
-            asks = [
-                Ask(customer, Channel[channel.upper()], at_ms)
-                for customer in everybody[first : first + CHUNK]
-            ]
+            who = everybody[first : first + CHUNK]
+            before = engine.call(
+                shop, partial(_decided, shop, customers=who, channel=by, at_ms=at_ms)
+            ).result()
+            if again:
+                count.update(_write(engine, shop, by, before, table, file))
+                continue
+            count["before"] += len(before)
+            asks = [Ask(customer, by, at_ms) for customer in who]
             # Whoever stops it stops waiting: what is being decided counts, so it is written first.
-            count += pool.submit(_decide, engine, shop, asks, table, file).result()
+            told, kept = pool.submit(_decide, engine, shop, asks, table, file).result()
+            count.update(told)
+            silent.update(kept)
     return {
-        "messages": count,
-        "customers": len(everybody),
-        "channel": channel,
-        "at_ms": at_ms,
-        "out": str(out),
-    }
+        "messages": count["messages"], "customers": len(everybody), "silent": dict(silent.most_common()),
+        "before": count["before"], "no_address": count["no_address"], "channel": channel, "at_ms": at_ms, "out": str(out),
+    }  # fmt: skip
 
 
 def _new(out: Path) -> TextIO:
@@ -68,17 +86,50 @@ def _new(out: Path) -> TextIO:
         ) from error
 
 
-def _decide(engine: Engine, shop: Shop, asks: list[Ask], table: Any, file: TextIO) -> int:
-    """Decide about these and write down what is said; returns how many messages."""
+def _decided(
+    shop: Shop, work: Transaction, *, customers: list[int], channel: Channel, at_ms: int
+) -> list[tuple[int, Answer]]:
+    """What was said to these for that moment and channel already."""
+    found = []
+    seats = shop.seat(work, customers)
+    for row in work.decided_for(shop.number, customers, shop.calendar.day(at_ms)):
+        if seats.at(row.customer) < 0:
+            continue
+        stored = shop.opened(seats, row)
+        if stored.asked == channel and stored.at_ms == at_ms and stored.action != Action.SILENCE:
+            found.append((row.customer, Answer(row.id, stored, products=shop.good_for(work, stored))))
+    return found
+
+
+def _decide(
+    engine: Engine, shop: Shop, asks: list[Ask], table: Any, file: TextIO
+) -> tuple[dict[str, int], Counter[str]]:
+    """Decide about these and write down what is said; returns what :func:`_write` does, and who is not spoken to, by why."""
     answers = engine.decide(shop, asks).result()
     told = [(ask.customer, answer) for ask, answer in zip(asks, answers, strict=True)]
+    silent = Counter(
+        Reason(answer.stored.reason).name.lower()
+        for _, answer in told
+        if answer.stored.action == Action.SILENCE
+    )
     said = [(customer, answer) for customer, answer in told if answer.stored.action != Action.SILENCE]
+    channel = asks[0].channel
+    assert channel is not None  # noqa: S101 - letters go by one
+    return _write(engine, shop, channel, said, table, file), silent
+
+
+def _write(
+    engine: Engine, shop: Shop, channel: Channel, said: list[tuple[int, Answer]], table: Any, file: TextIO
+) -> dict[str, int]:
+    """Write down what is said to whom; returns how many messages, and how many of them have no address."""
     spoken_to = [customer for customer, _ in said]
     names = engine.call(shop, partial(shop.known_as, customers=spoken_to)).result()
+    bare = 0
     for customer, answer in said:
         stored = answer.stored
         known = names.get(customer, {})
-        address = known.get(EMAIL if asks[0].channel == Channel.EMAIL else PHONE, "")
+        address = known.get(EMAIL if channel == Channel.EMAIL else PHONE, "")
+        bare += not address
         category = shop.assortment.catalog.names[stored.category] if stored.category >= 0 else ""
         row = (
             answer.id, known.get(USER, ""), address, Action(stored.action).name.lower(), category,
@@ -87,7 +138,8 @@ def _decide(engine: Engine, shop: Shop, asks: list[Ask], table: Any, file: TextI
         )  # fmt: skip
         table.writerow([_cell(value) for value in row])
     file.flush()
-    return len(said)
+    addressed = channel in (Channel.EMAIL, Channel.SMS)
+    return {"messages": len(said), "no_address": bare if addressed else 0}
 
 
 def _cell(value: object) -> object:

@@ -456,6 +456,12 @@ class Transaction(ABC):
         """All decisions about one customer."""
         return self._decisions("customer = ?", (retailer, customer), False)
 
+    def decided_for(self, retailer: int, customers: Sequence[int], day: int) -> list[DecisionRow]:
+        """All decisions about these customers and a day."""
+        if not customers:
+            return []
+        return self._decisions("customer {among} AND day = ?", (retailer, sorted(set(customers)), day), False)
+
     def _decisions(
         self, where: str, values: Sequence[Any], change: bool, limit: str = ""
     ) -> list[DecisionRow]:
