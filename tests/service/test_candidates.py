@@ -8,7 +8,7 @@ import pytest
 
 from regulars.retail import catalog as catalogs
 from regulars.retail.catalog import Among
-from regulars.service import listing, remote
+from regulars.service import letters, listing, remote
 from regulars.service.assortment import Assortment
 from regulars.service.shop import ANYTHING, Ask, Limit, Stored
 from regulars.sources import listings
@@ -199,6 +199,32 @@ def test_a_decision_of_before_there_were_candidates_is_read(often):
 
     often.live.call(older)
     assert often.ask("POST", f"/v1/decisions/{name}/replay", {}, "staff").json()["equal"]
+
+
+def test_a_letter_for_tomorrow_is_no_gap_of_today(tmp_path):
+    """Where one a day is the rule: today's answer is explained, and a silence is not put down to the letter."""
+    desk = open_desk(tmp_path, policy_settings={"per_week": 14, "min_gap_days": 1})
+    try:
+        bought(desk)
+        desk.live.clock.set(10)
+        desk.allow("anna", **dict.fromkeys(EVERYTHING, True))
+        live = desk.live
+        assert (
+            letters.write(live.engine, live.shop, "email", "tomorrow", 12, tmp_path / "l.csv")["messages"]
+            == 1
+        )
+        desk.ask(
+            "PUT", "/v1/stock", {"products": [{"sku": "p15", "hidden": True}, {"sku": "p14", "hidden": True}]}
+        )
+        shut = desk.decide("anna", candidates={"skus": ["p15"]}).json()
+        assert (shut["action"], shut["reason"]) != ("silence", "gap")
+        said = desk.decide("anna").json()
+        told = desk.ask("GET", f"/v1/decisions/{said['id']}", role="staff").json()
+        assert said["action"] == "silence" or told["candidates"]
+        for each in (shut, said):
+            assert desk.ask("POST", f"/v1/decisions/{each['id']}/replay", {}, "staff").json()["equal"]
+    finally:
+        desk.close()
 
 
 def test_a_product_that_another_process_was_told_of_may_be_named_at_once(often, tmp_path):
