@@ -356,6 +356,9 @@ def test_the_page_tells_of_candidates(lasting):
     assert "candidates" in page["DecisionRequest"]["properties"]
     skus = next(e for e in page["Candidates"]["properties"]["skus"]["anyOf"] if e.get("type") == "array")
     assert (skus["minItems"], skus["maxItems"]) == (1, 500)
+    # What is asked for and what was considered are two things.
+    assert page["Explained"]["properties"]["candidates"]["items"]["$ref"].endswith("/Considered")
+    assert "Candidate" not in page
 
 
 def test_an_offer_without_products_and_without_a_category_is_for_no_candidate():

@@ -24,7 +24,7 @@ from regulars.terms import U8, Channel, Purpose, Scope, Verdict
 
 
 @dataclass(frozen=True)
-class Candidate:
+class Considered:
     """One category that could have been offered.
 
     Attributes
@@ -69,7 +69,7 @@ class Explanation:
     opened: tuple[str, ...]
     predicted: dict[str, float]
     propensity: float
-    candidates: tuple[Candidate, ...]
+    candidates: tuple[Considered, ...]
 
 
 def why(
@@ -119,7 +119,7 @@ def why(
     names = alone.catalog.names
     said = {int(c): Reason(r) for c, r in zip(decisions.category, decisions.reason, strict=True)}
     candidates = tuple(
-        Candidate(
+        Considered(
             category=c,
             name=names[c],
             saving=round(float(saving[c]), 3),
@@ -217,7 +217,7 @@ def said_words(reason: Reason) -> str:
 
 
 def _silence(
-    day: int, reason: Reason, opened: tuple[str, ...], candidates: tuple[Candidate, ...]
+    day: int, reason: Reason, opened: tuple[str, ...], candidates: tuple[Considered, ...]
 ) -> Explanation:
     return Explanation(day, reason, _SILENT[reason][0], _SILENT[reason][1], (), opened, {}, 1.0, candidates)
 

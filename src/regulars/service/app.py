@@ -329,7 +329,7 @@ async def _explained(service: Service, asked: Asked) -> wire.Explained:
             decision_of(asked.shop, name, stored, asked.shop.good_for(work, stored)),
             row.customer,
             at,
-            [wire.Candidate(c.name, c.saving, c.said, c.reason.name.lower(), c.words) for c in candidates],
+            [wire.Considered(c.name, c.saving, c.said, c.reason.name.lower(), c.words) for c in candidates],
             reactions,
             _named(asked.shop, stored.limit),
         )

@@ -779,7 +779,7 @@ class Shop:
 
     def candidates(
         self, work: Transaction, row: DecisionRow, stored: Stored, seats: Seats
-    ) -> tuple[explain.Candidate, ...]:
+    ) -> tuple[explain.Considered, ...]:
         """What else could have been said then, and what ruled it out; the ledger tells her that somebody asked."""
         then = self.then(work, row, stored)
         told = explain.why(

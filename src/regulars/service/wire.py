@@ -83,7 +83,7 @@ class Decision(msgspec.Struct, rename="camel", omit_defaults=True):
     for_everybody: Offer | None = None
 
 
-class Candidate(msgspec.Struct, rename="camel"):
+class Considered(msgspec.Struct, rename="camel"):
     """What could have been said, and what ruled it out."""
 
     category: str
@@ -99,7 +99,7 @@ class Explained(msgspec.Struct, rename="camel"):
     decision: Decision
     customer: int
     at: str
-    candidates: list[Candidate]
+    candidates: list[Considered]
     reactions: list[str]
     #: the candidates that were named when it was asked for; null when none were
     limited_to: Candidates | None = None
