@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from regulars import cli
-from regulars.errors import SettingError, UnknownColumn
+from regulars.errors import BadInput, SettingError, UnknownColumn
 from regulars.retail import catalog as catalogs
 from regulars.retail.decision import Reason
 from regulars.service import host, importing, letters, listing
@@ -280,6 +280,29 @@ def test_stores_are_added_up_and_words_count(url, clock, tmp_path):
     assert units == {0: 2, 1: 0, 2: 1, 3: 0}
     assert stock.rejected()["kind"].to_list() == ["stock: not a number", "stock: unknown product"]
     live.close()
+
+
+@pytest.mark.parametrize(
+    ("cells", "decimal", "units"),
+    [
+        (["1,200", "3"], None, [1200, 3]),
+        (["1,200,000", "3"], None, [1_200_000, 3]),
+        (["1.200,5", "3"], None, [1201, 3]),
+        (["1.200", "3"], ",", [1200, 3]),
+        (["1,200", "3"], ",", [2, 3]),
+        (["yes", "1,200", "no"], None, [1, 1200, 0]),
+        (["1.5", "2"], None, [2, 2]),
+    ],
+)
+def test_stock_is_read_as_amounts_are(tmp_path, cells, decimal, units):
+    rows = [f'p{k},"{cell}"' for k, cell in enumerate(cells)]
+    stock = told(tmp_path, "stock", "sku,stock", *rows, decimal=decimal)
+    assert stock.kept["stock"].to_list() == units and not stock.rejected().height
+
+
+def test_stock_that_could_be_thousands_or_not_is_asked_about(tmp_path):
+    with pytest.raises(BadInput, match=r"1200 or 1\.200.*--decimal"):
+        told(tmp_path, "stock", "sku;stock", "p0;1.200", "p1;3")
 
 
 # ---- what is wrong ---------------------------------------------------------------------------------------------------

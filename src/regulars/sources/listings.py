@@ -17,7 +17,7 @@ from regulars.sources.tables import (
     LONGEST_NAME,
     PRODUCT_COLUMNS,
 )  # fmt: skip
-from regulars.sources.values import dates, names
+from regulars.sources.values import amounts, dates, names
 
 _FROM = ("from", "valid_from", "start", "start_date", "from_date", "begins", "first_day")
 _UNTIL = ("until", "to", "valid_until", "valid_to", "end", "end_date", "to_date", "ends", "last_day")
@@ -223,13 +223,19 @@ def _counted(
     word = rows["stock"].str.to_lowercase()
     sieve.add(word.is_null(), "missing stock", "stock", "Write how many are on hand, or yes or no")
     yes, no = word.is_in(_YES).fill_null(False), word.is_in(_NO).fill_null(False)
-    count = word.set(yes, "1").set(no, "0").str.replace(",", ".", literal=True).cast(pl.Float64, strict=False)
-    wrong = word.is_not_null() & (count.is_null() | ~count.is_finite())
-    sieve.add(wrong, "not a number", "stock", "Write how many are on hand, or yes or no")
+    column = raw.cells[header["stock"]]
+    told = column if column.dtype.is_numeric() else word.set(yes, "1").set(no, "0")
+    count, wrong = amounts(told, raw.file, header["stock"], decimal, doubtful=raw.delimiter == ";")
+    sieve.add(
+        word.is_not_null() & wrong.is_not_null(),
+        "not a number",
+        "stock",
+        "Write how many are on hand, or yes or no",
+    )
     most = 10 * LARGEST_QUANTITY**2
     sieve.add(count > most, "huge quantity", "stock", f"It is at most {most:.0f}")
     # A till may count below nought what it sold before it was told of a delivery: none is on hand.
-    whole = count.clip(lower_bound=0).ceil().fill_nan(None)
+    whole = count.clip(lower_bound=0).ceil()
     return rows.with_columns(whole.clip(upper_bound=most).cast(pl.Int64, strict=False).alias("stock"))
 
 
