@@ -2,9 +2,14 @@
 
 import datetime
 import json
+import subprocess
+import sys
 
 import numpy as np
+import polars as pl
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from regulars import cli
 from regulars.errors import BadInput, SettingError, UnknownColumn
@@ -142,6 +147,52 @@ def test_a_version_is_kept_for_a_decision_about_the_day_before_it(url, clock, tm
         shop = other.shops[live.number]
         assert other.call(shop, lambda work: shop.replayed(work, answer.id)).result(60) == []
     live.close()
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.integers(0, 2),
+            st.integers(-4, 9),
+            st.integers(0, 9),
+            st.sampled_from([catalogs.UNTOLD, -1, 200]),
+        ),
+        max_size=30,
+    )
+)
+def test_a_price_that_a_later_one_overrules_on_all_days_that_are_left_is_dropped(told):
+    days = [(product, first, first + length, offer) for product, first, length, offer in told]
+    columns = zip(*((p, f, u, 300 + k, o) for k, (p, f, u, o) in enumerate(days)), strict=True)
+    rows = pl.DataFrame(list(columns) or [[]] * 5, schema=dict.fromkeys(catalogs.Prices._fields, pl.Int32))
+    left = [
+        300 + k for k, (product, first, until, offer) in enumerate(days)
+        if until >= 2 and not any(
+            p == product and f <= max(first, 2) and u >= until and (o != catalogs.UNTOLD or offer == catalogs.UNTOLD)
+            for p, f, u, o in days[k + 1 :]
+        )
+    ]  # fmt: skip
+    assert listing._overruled(rows, 2)["price_cents"].to_list() == left
+
+
+YEAR_OF_PRICES = """
+import resource, sys
+import numpy as np, polars as pl
+from regulars.service import listing
+
+week = np.tile(np.arange(53, dtype=np.int32) * 7, 4_000)
+product = np.repeat(np.arange(4_000, dtype=np.int32), 53)
+cents = np.full(len(week), 200, np.int32)
+rows = pl.DataFrame([product, week, week + 6, cents, cents], schema=listing.Prices._fields)
+most = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+before = most()
+assert listing._overruled(rows, 0).height == rows.height
+print((most() - before) * (1 if sys.platform == "darwin" else 1024) // rows.estimated_size())
+"""
+
+
+def test_a_year_of_weekly_prices_takes_no_room_for_every_pair_of_its_weeks():
+    found = subprocess.run([sys.executable, "-c", YEAR_OF_PRICES], capture_output=True, text=True, check=True)
+    assert int(found.stdout) < 50
 
 
 def test_an_import_that_fails_changes_nothing_of_what_is_decided(url, clock, tmp_path):

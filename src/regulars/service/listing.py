@@ -196,21 +196,24 @@ def _prices(
 
 
 def _overruled(rows: pl.DataFrame, today: int) -> pl.DataFrame:
-    """Without rows whose days are over, or that later rows overrule on all days that are left."""
-    rows = rows.filter(pl.col("last_day") >= today).with_row_index("place")
-    rows = rows.with_columns(ahead=pl.col("first_day").clip(lower_bound=today))
-    wider = (
-        rows.join(rows, on="product", suffix="_later")
-        .filter(
-            (pl.col("place_later") > pl.col("place"))
-            & (pl.col("first_day_later") <= pl.col("ahead"))
-            & (pl.col("last_day_later") >= pl.col("last_day"))
-            & ((pl.col("offer_cents_later") != UNTOLD) | (pl.col("offer_cents") == UNTOLD))
-        )
-        .select("place")
-        .unique()
-    )
-    return rows.join(wider, on="place", how="anti", maintain_order="left").select(*Prices._fields)
+    """Without rows whose days are over, or that a later row overrules on all days that are left."""
+    rows = rows.filter(pl.col("last_day") >= today).with_row_index("place").sort("product", "place")
+    product, last = rows["product"].to_numpy(), rows["last_day"].to_numpy()
+    first, silent = rows["first_day"].to_numpy(), (rows["offer_cents"] == UNTOLD).to_numpy()
+    stands = np.ones(rows.height, np.bool_)
+    # Each row beside the next of its product, then beside the one after: no more at a time than there are rows.
+    row = np.arange(rows.height)
+    for ahead in range(1, rows.height):
+        row = row[row + ahead < rows.height]
+        row = row[product[row + ahead] == product[row]]
+        if not len(row):
+            break
+        later = row + ahead
+        covers = (np.maximum(first[row], today) >= first[later]) & (last[row] <= last[later])
+        covers &= silent[row] | ~silent[later]
+        stands[row[covers]] = False
+        row = row[~covers]
+    return rows.filter(pl.Series(stands)).sort("place").select(*Prices._fields)
 
 
 def _stock(work: Transaction, shop: Shop, listing: Listing) -> tuple[int, int]:
