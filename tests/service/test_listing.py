@@ -23,6 +23,7 @@ from regulars.service.store import open_store
 from regulars.sources import listings, tables
 from regulars.terms import Action, Channel
 
+from . import customers
 from .conftest import DAYS, NAMES, START, Live, at, corner_shop
 from .customers import allow, another_engine, ask, buy, column, hear, holds_together, say, tell
 from .test_importing import USUAL, file, sales, week
@@ -448,6 +449,25 @@ def test_whoever_is_new_allows_what_is_vouched_for(url, clock, tmp_path):
     assert sorted(each["user"] for each in names.values()) == ["ada", "bob"]
     assert {each["email"] for each in names.values()} == {"home@example.org"}
     assert int(column(live, "ada", "optin")) == 1 << Channel.EMAIL
+    live.close()
+
+
+def last_known_as(live, user):
+    who = customers.number(live, user)
+    return live.call(lambda work: live.shop.known_as(work, [who]))[who]
+
+
+def test_letters_go_to_the_address_that_was_told_last(url, clock, tmp_path):
+    live = bare(url, clock)
+    clock.set(2)
+    hear(live, allow("ada", 1))
+    for email in ("a@x.org", "b@x.org", "a@x.org"):
+        hear(live, tell("ada", 1, email=email))
+    assert last_known_as(live, "ada")["email"] == "a@x.org"
+    take(live, told(tmp_path, "prices", PRICES, f"p4,5.00,4.00,,{date(6)}"))
+    letters.write(live.engine, live.shop, "email", "tomorrow", 10, tmp_path / "letters.csv")
+    text = (tmp_path / "letters.csv").read_text()
+    assert "ada,a@x.org" in text and "b@x.org" not in text
     live.close()
 
 

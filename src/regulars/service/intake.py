@@ -451,9 +451,9 @@ def _told(
             profile.zone = zone
         elif zone is not None:
             taken.unknown[str(zone)] += 1
-        for address in _addresses(event):
-            if tuple(address) not in profile.known_as:
-                profile.known_as.append((address.kind, address.value))
+        for kind, value in _addresses(event):
+            # After the others: what she told last is where letters go.
+            profile.known_as = [each for each in profile.known_as if each != (kind, value)] + [(kind, value)]
         for trait, column in _CODES.items():
             code = event.traits.get(trait)
             if type(code) is int and 0 <= code < 255 and seats.consent.bits[row, Scope.DEMOGRAPHICS]:
