@@ -863,6 +863,7 @@ _BECAME = {
     "stock": "products with what is on hand",
     "out": "of them are sold out",
     "people": "people have an address now",
+    "people_again": "people have the address that they had",
     "people_withheld": "people do not allow to be written to, and nothing of them is kept",
 }
 

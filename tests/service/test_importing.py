@@ -267,6 +267,18 @@ def test_what_was_granted_counts_for_who_is_new(file, tmp_path):
     assert allowed(file, "bob") is None
 
 
+def test_whoever_was_erased_is_vouched_for_by_no_import(file, tmp_path):
+    bring(file, sales(tmp_path / "a.csv", week()))
+    erase(file, "bob")
+    more = week("2026-03-21,bob,milk,2.50,1,new", "2026-03-21,carol,milk,2.50,1,c")
+    told = bring(file, sales(tmp_path / "b.csv", more))
+    # She bought again, which is counted and not kept under her.
+    assert (told["again"], told["withheld"]) == (4, 1)
+    bits, channels = allowed(file, "bob")
+    assert not any(bits) and not channels and bought(file, "bob") == []
+    assert allowed(file, "carol")[1] == 1 << Channel.EMAIL
+
+
 @pytest.mark.parametrize(("option", "word"), [("zone", "Europe/Berlin"), ("policy", "blast")])
 def test_another_zone_or_policy_is_refused(file, tmp_path, option, word):
     panel = sales(tmp_path / "a.csv", week())

@@ -160,7 +160,7 @@ def add(engine: Engine, shop: Shop, panel: Panel, granted: Granted, count: Count
 
 
 def add_people(
-    call: Callable[[Callable[[Transaction], int]], int],
+    call: Callable[[Callable[[Transaction], Counter[str]]], Counter[str]],
     shop: Shop,
     told: Listing,
     granted: Granted,
@@ -174,32 +174,34 @@ def add_people(
     call : does something in a transaction
     """
     listing.check_people(told)
-    rows, withheld = told.kept, 0
+    rows, became = told.kept, Counter(people=0, people_again=0, people_withheld=0)
     for first in range(0, rows.height, CHUNK):
         part = rows.slice(first, CHUNK)
 
-        def apply(work: Transaction, part: pl.DataFrame = part) -> int:
-            events, kept_out = listing.people_events(work, shop, part, granted.words, now_ms)
+        def apply(work: Transaction, part: pl.DataFrame = part) -> Counter[str]:
+            events, counts = listing.people_events(work, shop, part, granted.words, now_ms)
             intake.apply(work, shop, [(event, intake.IMPORT) for event in events], now_ms)
-            return kept_out
+            return counts
 
-        withheld += call(apply)
+        became.update(call(apply))
         count(min(first + CHUNK, rows.height), rows.height, "people")
-    return {"people": rows.height - withheld, "people_withheld": withheld}
+    return dict(became)
 
 
 def _allowed(
     work: Transaction, shop: Shop, part: Sequence[Event], granted: Granted, now_ms: int
 ) -> list[Event]:
-    """What those allowed who become customers by these baskets; whoever was erased does not by one that is known."""
+    """What those allowed who become customers by these baskets; whoever was erased does not, until she says so herself."""
     if not granted.words:
         return []
     message = [naming.digest(shop.secret, Name(f"message {intake.IMPORT}", event.message)) for event in part]
     user = {event.user: naming.digest(shop.secret, Name(USER, event.user)) for event in part}
-    seen, known = work.seen(shop.number, message), work.aliases(shop.number, list(user.values()))
+    gone = {name: naming.erased(shop.secret, mark) for name, mark in user.items()}
+    seen = work.seen(shop.number, [*message, *gone.values()])
+    known = work.aliases(shop.number, list(user.values()))
     new = {
         event.user: None for event, mark in zip(part, message, strict=True)
-        if mark not in seen and user[event.user] not in known
+        if mark not in seen and user[event.user] not in known and gone[event.user] not in seen
     }  # fmt: skip
     grants = dict.fromkeys(granted.words, True)
     return [Event(Did.ALLOWED, now_ms, name="Imported", user=name, grants=grants) for name in new]
@@ -516,7 +518,7 @@ def _open(
         shop.stocked(work, work.tenant(number).stock)
         told["outlook"], _ = listing.said_of_offers(shop, today, brought.url)
 
-    def call(work_on: Callable[[Transaction], int]) -> int:
+    def call(work_on: Callable[[Transaction], Counter[str]]) -> Counter[str]:
         with store.transaction() as work:
             return work_on(work)
 

@@ -120,9 +120,13 @@ def drain_one(work: Transaction, shop: Shop, taken: Taken) -> int | None:
 
 
 def erase(work: Transaction, shop: Shop, customers: Sequence[int], day: int) -> None:
-    """Take these customers out of every table, and what they did out of deliveries that were set aside."""
+    """Take these customers out of every table, and what they did out of deliveries that were set aside.
+
+    That they were erased is remembered, by digests of their names, so that no import brings them back.
+    """
     hers = work.digests_of(shop.number, customers)
     work.erase(shop.number, customers, day)
+    work.first_seen(shop.number, [naming.erased(shop.secret, mark) for mark in sorted(hers)], FOREVER)
     seal = Seal(shop.secret[:16])
     for seq, body in work.aside(shop.number):
         try:

@@ -4,30 +4,35 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+from collections import Counter
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
 
 from regulars.errors import SettingError
 from regulars.retail import catalog as catalogs
+from regulars.retail import contact_rules
 from regulars.retail.catalog import FAR, UNTOLD, Prices
 from regulars.service import intake, naming
 from regulars.service.assortment import Assortment, Told
+from regulars.service.clock import is_zone
 from regulars.service.events import Did, Event
 from regulars.service.naming import EMAIL, PHONE, USER, Name
-from regulars.service.shop import Shop
+from regulars.service.shop import Profile, Shop
 from regulars.service.store import Transaction
 from regulars.shelf import PLACEMENT_STORES
 from regulars.sources.listings import Listing, check_days
 from regulars.sources.panel import Panel, week_of
-from regulars.terms import NONE, Purpose, Scope
+from regulars.terms import NONE, Channel, Purpose, Scope
 
 #: Days after today about which it is said whether anything can be offered.
 COMING = 7
 #: In which order files are taken: each may speak of what the one before told.
 ORDER = ("products", "prices", "stock", "people")
+#: By which channel a letter goes to an address of each kind.
+GOES_BY = {EMAIL: Channel.EMAIL, PHONE: Channel.SMS}
 UNKNOWN = "Add it to the products with --products, or correct it"
 
 
@@ -231,36 +236,113 @@ def _stock(work: Transaction, shop: Shop, listing: Listing) -> tuple[int, int]:
 
 def people_events(
     work: Transaction, shop: Shop, part: pl.DataFrame, granted: Sequence[str], now_ms: int
-) -> tuple[list[Event], int]:
-    """What is told of some people whom we may write to, and how many may not be written to.
+) -> tuple[list[Event], Counter[str]]:
+    """What is told of some people whom we may write to, and how many were taken, known already and withheld.
 
-    Whoever is new allows what was granted; of whoever does not allow contact nothing is kept.
+    Whoever is new allows what was granted. An address is kept when a channel that goes there is open, by her own word or
+    by what was granted; nothing is kept of whoever was erased, nor of a row with an address at which somebody else who is
+    known may not be written to, or of somebody who was erased: another card is no way around a refusal.
     """
-    cards = part["card"].to_list()
-    mark = {card: naming.digest(shop.secret, Name(USER, card)) for card in cards}
-    known = work.aliases(shop.number, list(mark.values()))
-    into = work.merged_into(shop.number, list(set(known.values())))
-    number = {card: into.get(known[mark[card]], known[mark[card]]) for card in cards if mark[card] in known}
-    seats = shop.seat(work, number.values())
-    allows = any(scope == Scope.CONTACT for word in granted for scope, *_ in intake.grants_of(word))
-    events, withheld = [], 0
-    grants = dict.fromkeys(granted, True)
-    for row in part.iter_rows(named=True):
-        card = row["card"]
-        at = seats.place.get(number.get(card, -1), -1)
-        may = allows if card not in number else at >= 0 and _may_be_written_to(seats.consent.bits[at])
-        if not may:
-            withheld += 1
+    rows = [_Row.of(row) for row in part.iter_rows(named=True)]
+    known = _Known(work, shop, [name for row in rows for name in (row.her, *row.addresses)], now_ms)
+    vouched = _kinds_granted(granted)
+    stands: dict[int, Profile] = {}
+    greeted: set[Name] = set()
+    events: list[Event] = []
+    became: Counter[str] = Counter()
+    for row in rows:
+        who = known.owner.get(row.her, -1)
+        kinds = vouched if who < 0 else known.may.get(who, ())
+        kept = [name for name in row.addresses if name.kind in kinds]
+        if not kept or known.keeps_out(row):
+            became["people_withheld"] += 1
             continue
-        if card not in number:
-            events.append(Event(Did.ALLOWED, now_ms, name="Imported", user=card, grants=grants))
-        traits = {name: row[name] for name in (EMAIL, PHONE, "timezone") if row[name] is not None}
-        events.append(Event(Did.TOLD, now_ms, name="identify", user=card, traits=traits))
-    return events, withheld
+        if who >= 0:
+            if who not in stands:
+                stands[who] = shop.profile(known.seats, who)
+            if _stands(stands[who], kept, row.zone):
+                became["people_again"] += 1
+                continue
+            stands[who].known_as += kept
+            stands[who].zone = row.zone if is_zone(row.zone) else stands[who].zone
+        elif row.her not in greeted:
+            greeted.add(row.her)
+            grants = dict.fromkeys(granted, True)
+            events.append(Event(Did.ALLOWED, now_ms, name="Imported", user=row.her.value, grants=grants))
+        traits = dict(kept) | ({"timezone": row.zone} if row.zone else {})
+        events.append(Event(Did.TOLD, now_ms, name="identify", user=row.her.value, traits=traits))
+        became["people"] += 1
+    return events, became
 
 
-def _may_be_written_to(bits: Any) -> bool:
-    return bool(bits[Scope.CONTACT] >> Purpose.CONTACT & 1)
+class _Row(NamedTuple):
+    """What a file tells of one person."""
+
+    her: Name
+    addresses: tuple[Name, ...]
+    zone: str
+
+    @classmethod
+    def of(cls, row: dict[str, Any]) -> _Row:
+        addresses = tuple(Name(kind, row[kind]) for kind in (EMAIL, PHONE) if row[kind] is not None)
+        return cls(Name(USER, row["card"]), addresses, row["timezone"] or "")
+
+
+class _Known:
+    """Who is known under these names, or was erased, and at which kinds of addresses each may be written to."""
+
+    def __init__(self, work: Transaction, shop: Shop, names: Sequence[Name], now_ms: int) -> None:
+        work.tenant(shop.number, change=True)  # nobody refuses, or is erased, meanwhile
+        mark = {name: naming.digest(shop.secret, name) for name in names}
+        found = work.aliases(shop.number, list(mark.values()))
+        into = work.merged_into(shop.number, list(set(found.values())))
+        self.owner = {
+            name: into.get(found[each], found[each]) for name, each in mark.items() if each in found
+        }
+        gone = {name: naming.erased(shop.secret, each) for name, each in mark.items()}
+        were_there = work.seen(shop.number, list(gone.values()))
+        self.erased = {name for name, each in gone.items() if each in were_there}
+        self.seats = shop.seat(work, self.owner.values())
+        everybody, today = np.arange(len(self.seats.rows), dtype=np.int32), shop.calendar.day(now_ms)
+        _, channels = contact_rules.room(
+            self.seats.record, self.seats.consent.bits, everybody, today, 0, contact_rules.UNLIMITED
+        )
+        self.may = {who: _kinds(int(channels[at])) for who, at in self.seats.place.items()}
+
+    def keeps_out(self, row: _Row) -> bool:
+        """Whether somebody was erased under a name of this row, or lets nobody write to her address in it."""
+        who = self.owner.get(row.her, -1)
+        if who < 0 and row.her in self.erased:
+            return True
+        came_back = who >= 0 and row.her in self.erased  # and has her addresses back
+        return any(
+            self.owner[name] != who and name.kind not in self.may.get(self.owner[name], ())
+            if name in self.owner
+            else name in self.erased and not came_back
+            for name in row.addresses
+        )
+
+
+def _kinds_granted(words: Sequence[str]) -> tuple[str, ...]:
+    """Kinds of addresses at which whoever is new may be written to."""
+    purposes = channels = 0
+    for scope, bits, channel in (each for word in words for each in intake.grants_of(word)):
+        purposes |= bits if scope == Scope.CONTACT else 0
+        channels |= 0 if channel is None else 1 << channel
+    return _kinds(channels) if purposes >> Purpose.CONTACT & 1 else ()
+
+
+def _kinds(channels: int) -> tuple[str, ...]:
+    """Kinds of addresses to which one of these channels goes."""
+    return tuple(kind for kind, channel in GOES_BY.items() if channels >> channel & 1)
+
+
+def _stands(profile: Profile, told: Sequence[Name], zone: str) -> bool:
+    """Whether a profile says so already: each address is the last of its kind."""
+    last = dict(profile.known_as)
+    return all(last.get(name.kind) == name.value for name in told) and (
+        not is_zone(zone) or zone == profile.zone
+    )
 
 
 def check_people(listing: Listing) -> None:

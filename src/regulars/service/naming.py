@@ -73,3 +73,8 @@ def digest(secret: bytes, name: Name) -> str:
         value = _dialled(value)
     text = f"{name.kind}:{value}".encode("utf-8", "surrogatepass")
     return hmac.digest(secret, text, "sha256").hex()[:40]
+
+
+def erased(secret: bytes, mark: str) -> str:
+    """Under which it is remembered that whoever was known by this digest was erased."""
+    return digest(secret, Name("erased", mark))
