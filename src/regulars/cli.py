@@ -782,8 +782,10 @@ def import_(
 
     Every file but the purchases can come alone, later and again; a service that runs decides by it from its next decision
     on. Without offers for the coming days every decision is the bare option, so tell prices with offers ahead.
+    A new retailer needs purchases of 14 days and two cards; to one that is there a single day can be added.
 
     [dim]regulars import sales.csv --retailer mine --products products.csv --prices prices.csv
+    regulars import yesterday.csv --retailer mine
     regulars import --retailer mine --prices tomorrow.csv --stock stock.csv
     regulars import --retailer mine --people customers.csv --granted contact.email[/dim]
     """
@@ -818,7 +820,7 @@ def import_(
     if source is not None:
         panel = tables.read(
             source, mapped[""], products=products, rejects=rejects, date_format=date_format, encoding=encoding,
-            currency=currency or "USD", decimal=decimal, note=note,
+            currency=currency or "USD", decimal=decimal, note=note, few=True,
         )  # fmt: skip
     told = [
         listings.read(

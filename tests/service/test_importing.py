@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from regulars import cli
-from regulars.errors import RegularsError, SettingError
+from regulars.errors import BadInput, RegularsError, SettingError
 from regulars.service import demo, host, importing, intake
 from regulars.service.events import Did, Event
 from regulars.service.keys import Role
@@ -317,6 +317,23 @@ def test_lines_of_unknown_categories_are_counted(file, tmp_path, capsys):
     sales(tmp_path / "b.csv", [*known, "2026-03-21,anna,beer,drinks,2.50,1,late"], header)
     cli.import_(tmp_path / "b.csv", "mine", file)
     assert "1 lines of categories that the retailer does not have" in capsys.readouterr().out
+
+
+def test_a_single_basket_can_be_added_to_a_retailer_that_is_there(file, tmp_path, capsys):
+    (tmp_path / "b.csv").write_text(f"{HEADER}\n2026-03-21,anna,milk,2.50,3,late\n", "utf-8")
+    for name in ("mine", "mien"):
+        with pytest.raises(BadInput, match=rf"two cards.*\? This would set '{name}' up.*has (none|mine)"):
+            cli.import_(tmp_path / "b.csv", name, file)
+        assert (tmp_path / "store.db").exists() == (name == "mien")
+        bring(file, sales(tmp_path / "a.csv", week()))
+    cli.import_(tmp_path / "b.csv", "mine", file)
+    assert bought(file)[-1] == ("2026-03-21", 3, "late")
+
+
+def test_a_few_days_set_no_retailer_up(file, tmp_path):
+    (tmp_path / "b.csv").write_text("\n".join([HEADER, *week()[:4]]) + "\n", "utf-8")
+    with pytest.raises(BadInput, match="1 day is too few to see anyone return: give at least 14"):
+        cli.import_(tmp_path / "b.csv", "mine", file)
 
 
 # ---- words that cannot be ------------------------------------------------------------------------------------------

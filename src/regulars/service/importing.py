@@ -16,7 +16,7 @@ import msgspec
 import numpy as np
 import polars as pl
 
-from regulars.errors import SettingError
+from regulars.errors import BadInput, SettingError
 from regulars.ledger.entries import Entries
 from regulars.retail import catalog as catalogs
 from regulars.retail import consent as consents
@@ -46,6 +46,7 @@ from regulars.service.store.sql import CustomerRow
 from regulars.shelf import Shelf
 from regulars.sources.listings import Listing
 from regulars.sources.panel import Panel, shelf_from
+from regulars.sources.tables import check_enough
 from regulars.terms import Fate, Lines, Scope, empty_lines
 
 #: Baskets that are applied in one transaction to a retailer that is there already.
@@ -374,7 +375,7 @@ def bring(
     Parameters
     ----------
     name : of the retailer; empty means the only one of the store
-    panel : purchases; None for a retailer that is there and tells other things
+    panel : purchases, of one that is there a single basket suffices; None for a retailer that is there and tells other things
     zone, policy : of a new retailer, None for the usual; one that is there keeps its own
     show : told at the end: ``retailer``; with purchases ``customers``, ``baskets``; ``rejects`` by kind; for a new retailer
         ``keys`` by role; else ``again``, ``withheld`` and ``unknown`` of what was added; how many ``products``, ``prices``,
@@ -389,12 +390,16 @@ def bring(
     ------
     SettingError
         when a retailer that is there has another zone or policy, or one that is not there has no purchases.
+    BadInput
+        when one that is not there has too few.
     """
     counted = count or (lambda done, of, what: say(f"{done:,} of {of:,} {what}"))
     if url.startswith("sqlite:///"):
         at = Path(url.removeprefix("sqlite:///"))
         if panel is None and not at.is_file():
             raise SettingError(_nobody_there(name, url, ()))
+        if panel is not None and name and not at.is_file():
+            _check_enough(panel, name, ())
         at.parent.mkdir(parents=True, exist_ok=True)
     store = open_store(url)
     with store.transaction() as work:
@@ -411,6 +416,7 @@ def bring(
         try:
             if panel is None or not name:
                 raise SettingError(_nobody_there(name, url, there))
+            _check_enough(panel, name, there)
             brought = Brought(panel, granted, tuple(listings), now(), url)
             number, keys, more = _open(
                 store, name, brought, zone or "UTC", policy or "considerate", say, counted
@@ -466,6 +472,17 @@ def _nobody_there(name: str, url: str, there: Iterable[str]) -> str:
         + ". Set it up first with its "
         f"purchases: regulars import sales.csv --retailer {name}"
     )
+
+
+def _check_enough(panel: Panel, name: str, there: Iterable[str]) -> None:
+    """Refuse to set a retailer up from too little; whoever meant one that is there reads which are."""
+    try:
+        check_enough(panel)
+    except BadInput as error:
+        known = ", ".join(sorted(there)) or "none yet"
+        ends = "" if error.mend.endswith("?") else "."
+        mend = f"{error.mend}{ends} This would set {name!r} up: of retailers the store has {known}"
+        raise BadInput(error.file, error.line, error.field, error.value, mend) from None
 
 
 def _rejects_of(panel: Panel | None, listings: Sequence[Listing]) -> dict[str, Any]:

@@ -168,6 +168,7 @@ def read(
     currency: str = "USD",
     decimal: str | None = None,
     note: Callable[[str], None] | None = None,
+    few: bool = False,
 ) -> Panel:
     """Read one retailer's purchase lines as a panel.
 
@@ -190,6 +191,7 @@ def read(
     currency : ISO 4217 code of the amounts
     decimal : the sign before the decimals of amounts, "," or "."; None finds out
     note : told once which column is taken for what, and which of them were guessed
+    few : take a day of one card, too; otherwise as :func:`check_enough`
 
     Returns
     -------
@@ -234,7 +236,29 @@ def read(
     if lines.is_empty():
         _refuse_all(raw, left_out)
     _check_span(raw.file, header, lines)
-    return _panel(raw.file, lines, catalog, left_out, rejects_file, currency)
+    panel = _panel(raw.file, lines, catalog, left_out, rejects_file, currency)
+    if not few:
+        check_enough(panel, header)
+    return panel
+
+
+def check_enough(panel: Panel, header: Mapping[str, str] | None = None) -> None:
+    """Refuse purchases in which nobody can be told from others or be seen to return.
+
+    Parameters
+    ----------
+    header : what we call columns to what the file calls them
+    """
+    header = header or {}
+    if panel.households.height < 2:
+        card = panel.households["household_id"][0]
+        mend = "Individuals need at least two cards: is this the column that tells customers apart?"
+        raise BadInput(panel.source, None, header.get("card", "card"), card, mend)
+    if panel.days < SHORTEST_DAYS:
+        last = panel.start + datetime.timedelta(days=panel.days - 1)
+        many = "1 day is" if panel.days == 1 else f"{panel.days} days are"
+        mend = f"{many} too few to see anyone return: give at least {SHORTEST_DAYS}"
+        raise BadInput(panel.source, None, header.get("date", "date"), f"{panel.start} to {last}", mend)
 
 
 def _check_amount(file: str, free: list[str], plain: Mapping[str, str]) -> None:
@@ -324,16 +348,8 @@ def _refuse_all(raw: RawTable, left_out: pl.DataFrame) -> None:
 
 
 def _check_span(file: str, header: Mapping[str, str], lines: pl.DataFrame) -> None:
-    first, last, cards = lines.select(
-        first=pl.col("date").min(), last=pl.col("date").max(), cards=pl.col("card").n_unique()
-    ).row(0)
-    if cards < 2:
-        mend = "Individuals need at least two cards: is this the column that tells customers apart?"
-        raise BadInput(file, None, header["card"], lines["card"][0], mend)
+    first, last = lines.select(first=pl.col("date").min(), last=pl.col("date").max()).row(0)
     days = (last - first).days + 1
-    if days < SHORTEST_DAYS:
-        mend = f"{days} days are too few to see anyone return: give at least {SHORTEST_DAYS}"
-        raise BadInput(file, None, header["date"], f"{first} to {last}", mend)
     if week_of(days - 1, first) >= LONGEST_WEEKS:
         mend = f"{days} days are too many: keep at most {LONGEST_WEEKS} weeks"
         raise BadInput(file, None, header["date"], f"{first} to {last}", mend)
