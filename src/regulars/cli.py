@@ -1,4 +1,4 @@
-"""The command line: simulate, fit, diary, fidelity, policies, report, targeting, serve, decide, replay, verify."""
+"""The command line: the rehearsal (simulate ... report), and the live engine (serve, import, keys, decide, replay, verify)."""
 
 from __future__ import annotations
 
@@ -635,23 +635,22 @@ Retailer = Annotated[
 
 
 @contextmanager
-def _live(given: str | None, retailer: str | None) -> Iterator[Any]:
-    """The engine of a store and one of its retailers."""
+def _opened(given: str | None, retailer: str | None) -> Iterator[Any]:
+    """A store, and number and name of one of its retailers."""
     _check_name(retailer)
     store = _store(given)
     with _serving():
-        from regulars.service.engine import Engine
         from regulars.service.store import open_store
     file = Path(store.removeprefix("sqlite:///"))
     if store.startswith("sqlite:///") and not file.is_file():
         raise SettingError(
             f"there is no store {file}. `regulars serve --demo` or `regulars import` makes one"
         )
-    engine = Engine(open_store(store))
+    opened = open_store(store)
     try:
-        with engine.store.transaction() as work:
+        with opened.transaction() as work:
             unready = work.unready()
-        named = {shop.name: shop for shop in engine.shops.values() if shop.name not in unready}
+            named = {name: number for number, name in work.tenants() if name not in unready}
         if retailer and retailer not in named:
             raise SettingError(f"the store has no retailer {retailer!r}; it has {', '.join(named) or 'none'}")
         if not named:
@@ -660,9 +659,23 @@ def _live(given: str | None, retailer: str | None) -> Iterator[Any]:
             raise SettingError(
                 f"the store has {len(named)} retailers; name one with --retailer: {', '.join(named)}"
             )
-        yield engine, named[retailer or next(iter(named))]
+        name = retailer or next(iter(named))
+        yield opened, named[name], name
     finally:
-        engine.close()
+        opened.close()
+
+
+@contextmanager
+def _live(given: str | None, retailer: str | None) -> Iterator[Any]:
+    """The engine of a store and one of its retailers."""
+    with _opened(given, retailer) as (store, number, _):
+        from regulars.service.engine import Engine
+
+        engine = Engine(store)
+        try:
+            yield engine, engine.shops[number]
+        finally:
+            engine.close()
 
 
 def _check_name(retailer: str | None) -> None:
@@ -890,6 +903,8 @@ def _show_imported(told: dict[str, Any], as_json: bool, rejects: Path | None = N
             print(f"  {told[became]:,} {words}")
     for role, key in told.get("keys", {}).items():
         print(f"  key of the role {role}, told this once: {key}", flush=True)
+    if told.get("keys"):
+        print("  another in place of one that is lost: regulars keys --new ROLE")
     print(told["outlook"])
 
 
@@ -905,6 +920,72 @@ def _list_rejects(path: Path, rows: Any, behind: bool) -> None:
             listed = listed.filter(~pl.col("kind").str.starts_with("products: "))
         rows = pl.concat([listed, rows])
     write_rejects(path, rows)
+
+
+@app.command()
+def keys(
+    new: Annotated[
+        str | None,
+        typer.Option(
+            "--new", metavar="ROLE", help="Make a key: write, serve, staff or admin. Told this once."
+        ),
+    ] = None,
+    name: Annotated[
+        str | None,
+        typer.Option(
+            "--name", help="Of the new key, such as till; else its role. Message ids count once under it."
+        ),
+    ] = None,
+    revoke: Annotated[
+        str | None, typer.Option("--revoke", metavar="ID", help="Withdraw the key of this id, for ever.")
+    ] = None,
+    store: Store = None,
+    retailer: Retailer = None,
+    json: Json = False,
+) -> None:
+    """Who may ask: the keys of a retailer, by role and name. Make one, withdraw one.
+
+    A key opens what is for its role: [bold]write[/bold] sends events, [bold]serve[/bold] asks for decisions and tells
+    reactions and consent, [bold]staff[/bold] explains, looks up and sets stock, [bold]admin[/bold] does all of it and
+    erases. A key is told when it is made and never again, for only its digest is stored: one that is lost is replaced. A
+    service that runs knows of both within seconds.
+
+    [dim]regulars keys --retailer mine
+    regulars keys --new serve --name checkout
+    regulars keys --revoke 3f1c09ab44de
+    regulars keys --new write --revoke 3f1c09ab44de[/dim]
+    """
+    with _serving():
+        from regulars.service import keys as of
+    roles = [role.value for role in of.Role]
+    if new is not None and new not in roles:
+        raise SettingError(f"--new {new!r} is no role. Give one of {', '.join(roles)}")
+    if name is not None and new is None:
+        raise SettingError(f"--name {name!r} is for a key that is made. Give --new ROLE too")
+    if name is not None and not of.may_be_called(name):
+        raise SettingError(f"--name {name!r} cannot name a key. {of.NAMES}")
+    told: dict[str, Any] = {}
+    with _opened(store, retailer) as (opened, number, whose):
+        told["retailer"] = whose
+        with opened.transaction() as work:
+            if revoke is not None:
+                told["revoked"] = of.revoke(work, number, revoke)._asdict()
+            if new is not None:
+                key = of.new(work, number, of.Role(new), name or new)
+                told["new"] = {"id": of.short(key), "role": new, "name": name or new, "key": key}
+            told["keys"] = [each._asdict() for each in of.of_retailer(work, number)]
+    if json:
+        print(jsonlib.dumps(told), flush=True)
+        return
+    if gone := told.get("revoked"):
+        print(f"Withdrawn: {gone['id']}, role {gone['role']}, name {gone['name']}")
+    if made := told.get("new"):
+        print(f"Key of the role {new}, id {made['id']}, told this once: {made['key']}", flush=True)
+    print(f"Keys of retailer {whose!r}:" if told["keys"] else f"Retailer {whose!r} has no key")
+    for each in told["keys"]:
+        print(f"  {each['id']}  {each['role']:<5}  {each['name']}")
+    if new is None and revoke is None:
+        print("Make one with --new ROLE, withdraw one with --revoke ID")
 
 
 @app.command()

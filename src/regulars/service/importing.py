@@ -375,7 +375,7 @@ def bring(
     Parameters
     ----------
     name : of the retailer; empty means the only one of the store
-    panel : purchases, of one that is there a single basket suffices; None for a retailer that is there and tells other things
+    panel : purchases, of which one that is there may tell a single basket; None when it tells other things alone
     zone, policy : of a new retailer, None for the usual; one that is there keeps its own
     show : told at the end: ``retailer``; with purchases ``customers``, ``baskets``; ``rejects`` by kind; for a new retailer
         ``keys`` by role; else ``again``, ``withheld`` and ``unknown`` of what was added; how many ``products``, ``prices``,

@@ -10,15 +10,24 @@ import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import NamedTuple
 
-from regulars.errors import RegularsError
+from regulars.errors import RegularsError, SettingError
 from regulars.service.store import Store, Transaction
 
 #: How long a key counts as it was read.
-FRESH_S = 10.0
+FRESH_S = 1.0
 #: How long it takes at least until they are read again, whatever unknown keys are sent.
 AGAIN_S = 1.0
 #: How long requests wait for a reading before they are served by what was read before.
 PATIENCE_S = 0.2
+#: What was read longer ago than this lets nobody in while the store lets wait: a key may have been revoked since.
+LONGEST_S = 10.0
+#: Characters of a key's name.
+LONGEST_NAME = 64
+NAMES = f"Give 1 to {LONGEST_NAME} characters that can be read, without blanks around them, and not 'import'"
+#: The source of imported baskets, which is no key's.
+IMPORT = "import"
+#: Digits of a digest by which people name a key.
+SHORT = 12
 
 
 class Role(enum.StrEnum):
@@ -63,10 +72,63 @@ def digest(key: str) -> str:
     return hashlib.sha256(key.encode("utf-8", "replace")).hexdigest()
 
 
+def short(key: str) -> str:
+    """The id of a key."""
+    return digest(key)[:SHORT]
+
+
+def may_be_called(name: str) -> bool:
+    """Whether a key may have this name; an import counts its baskets under one of its own."""
+    return 1 <= len(name) <= LONGEST_NAME and name.isprintable() and name == name.strip() and name != IMPORT
+
+
+class Known(NamedTuple):
+    """A key as people may see it."""
+
+    id: str  #: the first digits of its digest
+    role: str
+    name: str  #: the source under which message ids count once
+
+
+def of_retailer(work: Transaction, retailer: int) -> list[Known]:
+    """The keys of a retailer, by role and name; what they are themselves nobody knows any more."""
+    order = [role.value for role in Role]
+    found = [Known(d[:SHORT], role, source) for d, r, role, source in work.keys() if r == retailer]
+    return sorted(found, key=lambda known: (order.index(known.role), known.name, known.id))
+
+
+def revoke(work: Transaction, retailer: int, named: str) -> Known:
+    """Withdraw a key of a retailer.
+
+    Parameters
+    ----------
+    named : its id, or the key itself
+
+    Raises
+    ------
+    SettingError
+        when it names no key, or several.
+    """
+    word = named.strip()
+    mark = digest(word) if word.startswith("rg_") else word.lower()
+    found = [
+        (d, Known(d[:SHORT], role, source))
+        for d, r, role, source in work.keys()
+        if r == retailer and len(mark) >= SHORT and d.startswith(mark)
+    ]
+    if len(found) != 1:
+        # Not the word itself: it may be a key.
+        what = "several keys" if found else "no key of this retailer"
+        raise SettingError(f"--revoke names {what}. Give an id that `regulars keys` lists, {SHORT} digits")
+    ((whole, known),) = found
+    work.remove_key(whole)
+    return known
+
+
 class Keys:
     """The keys of a store; one that is new or revoked is known to be so within ``FRESH_S`` seconds.
 
-    They are read in a thread, and those that were read before are served while the store lets wait.
+    They are read in a thread, and those that were read before are served while the store lets wait, up to ``LONGEST_S``.
     """
 
     def __init__(self, store: Store) -> None:
@@ -115,4 +177,6 @@ class Keys:
                 raise error
         elif time.monotonic() - self._read_at > FRESH_S:
             await self._anew(PATIENCE_S)
+            if time.monotonic() - self._read_at > LONGEST_S:
+                await self._anew(None)
         return self._known.get(mark)

@@ -174,6 +174,10 @@ class Transaction(ABC):
             for row in self.ask("SELECT digest, retailer, role, source FROM api_key")
         ]
 
+    def remove_key(self, digest: str) -> None:
+        """Withdraw a key: it opens nothing any more."""
+        self.tell("DELETE FROM api_key WHERE digest = ?", (digest,))
+
     # ---- customers --------------------------------------------------------------------------------------
 
     def customers(
