@@ -1,4 +1,4 @@
-"""The command line: the rehearsal (simulate ... report), and the live engine (serve, import, keys, decide, replay, verify)."""
+"""The command line: what rehearses (simulate ... targeting), what serves (import, serve, keys, decide, replay, verify)."""
 
 from __future__ import annotations
 
@@ -849,6 +849,8 @@ def import_(
             store or OWN_STORE, retailer or "", panel, grants, zone, policy, note,
             partial(_show_imported, as_json=json, rejects=rejects), listings=told, count=Counting(),
         )  # fmt: skip
+        if grants.unheard and (panel is not None or people is not None):
+            note(importing.UNHEARD)
 
 
 def _by_file(pairs: dict[str, str], files: dict[str, Path], purchases: bool) -> dict[str, dict[str, str]]:

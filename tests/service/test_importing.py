@@ -279,6 +279,27 @@ def test_whoever_was_erased_is_vouched_for_by_no_import(file, tmp_path):
     assert allowed(file, "carol")[1] == 1 << Channel.EMAIL
 
 
+@pytest.mark.parametrize(
+    ("words", "warned"),
+    [
+        (["purchases", "contact"], True),
+        (["marketing"], True),
+        (["contact", "contact.app"], False),
+        (["contact.email"], False),
+        (["purchases"], False),
+        (["contact.measure"], False),
+        ([], False),
+    ],
+)
+def test_contact_without_a_channel_is_said_at_the_end(file, tmp_path, capsys, words, warned):
+    sales(tmp_path / "a.csv", week())
+    cli.import_(tmp_path / "a.csv", "mine", file, granted=words)
+    last = capsys.readouterr().err.strip().splitlines()[-1]
+    said = "contact is allowed, but no channel is open: add --granted contact.email"
+    assert last.startswith(said) == warned
+    assert (allowed(file, "anna")[1] == 0) == (warned or words in ([], ["purchases"], ["contact.measure"]))
+
+
 @pytest.mark.parametrize(("option", "word"), [("zone", "Europe/Berlin"), ("policy", "blast")])
 def test_another_zone_or_policy_is_refused(file, tmp_path, option, word):
     panel = sales(tmp_path / "a.csv", week())

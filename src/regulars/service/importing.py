@@ -47,7 +47,7 @@ from regulars.shelf import Shelf
 from regulars.sources.listings import Listing
 from regulars.sources.panel import Panel, shelf_from
 from regulars.sources.tables import check_enough
-from regulars.terms import Fate, Lines, Scope, empty_lines
+from regulars.terms import Fate, Lines, Purpose, Scope, empty_lines
 
 #: Baskets that are applied in one transaction to a retailer that is there already.
 CHUNK = 500
@@ -75,6 +75,19 @@ class Granted:
     grants: tuple[tuple[Scope, int], ...] = ()
     channels: int = 0
     words: tuple[str, ...] = ()
+
+    @property
+    def unheard(self) -> bool:
+        """Whether contact is allowed, and no channel on which it could be made."""
+        contact = any(scope == Scope.CONTACT and bits >> Purpose.CONTACT & 1 for scope, bits in self.grants)
+        return contact and not self.channels
+
+
+#: What to say of such grants.
+UNHEARD = (
+    "contact is allowed, but no channel is open: add --granted contact.email, which counts for customers who are new to the "
+    "retailer; for those who are there already tell POST /v1/consent"
+)
 
 
 def granted_by(words: Sequence[str]) -> Granted:
