@@ -842,15 +842,15 @@ def import_(
         )
         for kind, path in files.items()
     ]  # fmt: skip
+    unheard = grants.unheard and (panel is not None or people is not None)
     with _stopping(
         "Stopped: the same command goes on with a retailer that was there, and begins anew with one that was not."
     ):
         importing.bring(
             store or OWN_STORE, retailer or "", panel, grants, zone, policy, note,
-            partial(_show_imported, as_json=json, rejects=rejects), listings=told, count=Counting(),
+            partial(_show_imported, as_json=json, rejects=rejects, warning=importing.UNHEARD if unheard else ""),
+            listings=told, count=Counting(),
         )  # fmt: skip
-        if grants.unheard and (panel is not None or people is not None):
-            note(importing.UNHEARD)
 
 
 def _by_file(pairs: dict[str, str], files: dict[str, Path], purchases: bool) -> dict[str, dict[str, str]]:
@@ -871,21 +871,40 @@ def _by_file(pairs: dict[str, str], files: dict[str, Path], purchases: bool) -> 
 
 #: What became of what was told, as (one, many).
 _BECAME = {
-    "again": "baskets were here before and count once",
-    "withheld": "baskets are not kept under their customers, who do not allow it",
-    "unknown": "lines of categories that the retailer does not have",
-    "products": "products are new",
-    "prices": "prices by product and days",
-    "offers": "of them are offers",
-    "stock": "products with what is on hand",
-    "out": "of them are sold out",
-    "people": "people have an address now",
-    "people_again": "people have the address that they had",
-    "people_withheld": "people do not allow to be written to, and nothing of them is kept",
+    "again": ("basket was here before and counts once", "baskets were here before and count once"),
+    "withheld": (
+        "basket is not kept under its customer, who does not allow it",
+        "baskets are not kept under their customers, who do not allow it",
+    ),
+    "unknown": (
+        "line of a category that the retailer does not have",
+        "lines of categories that the retailer does not have",
+    ),
+    "products": ("product is new", "products are new"),
+    "prices": ("price by product and days", "prices by product and days"),
+    "offers": ("of them is an offer", "of them are offers"),
+    "stock": ("product with what is on hand", "products with what is on hand"),
+    "out": ("of them is sold out", "of them are sold out"),
+    "people": ("person has an address now", "people have an address now"),
+    "people_again": ("person has the address that she had", "people have the address that they had"),
+    "people_withheld": (
+        "person does not allow to be written to, and nothing of her is kept",
+        "people do not allow to be written to, and nothing of them is kept",
+    ),
 }
 
 
-def _show_imported(told: dict[str, Any], as_json: bool, rejects: Path | None = None) -> None:
+def _show_imported(
+    told: dict[str, Any], as_json: bool, rejects: Path | None = None, warning: str = ""
+) -> None:
+    _print_imported(told, as_json, rejects)
+    if warning:
+        print(warning, file=sys.stderr, flush=True)
+
+
+def _print_imported(told: dict[str, Any], as_json: bool, rejects: Path | None) -> None:
+    from regulars.sources.panel import said_of_left_out
+
     left_out = told.pop("left_out")
     if rejects is not None and left_out is not None:
         _list_rejects(rejects, left_out, "baskets" in told)
@@ -893,21 +912,25 @@ def _show_imported(told: dict[str, Any], as_json: bool, rejects: Path | None = N
         print(jsonlib.dumps(told), flush=True)
         return
     if "baskets" in told:
-        print(
-            f"{told['baskets']:,} baskets of {told['customers']:,} customers in retailer {told['retailer']!r}"
-        )
+        baskets = _counted(told["baskets"], "basket", "baskets")
+        customers = _counted(told["customers"], "customer", "customers")
+        print(f"{baskets} of {customers} in retailer {told['retailer']!r}")
     else:
         print(f"Retailer {told['retailer']!r}")
-    for kind, count in told["rejects"].items():
-        print(f"  left out: {count:,} {kind}")
+    for line in said_of_left_out(told["rejects"]):
+        print(f"  {line}")
     for became, words in _BECAME.items():
         if told.get(became):
-            print(f"  {told[became]:,} {words}")
+            print(f"  {_counted(told[became], *words)}")
     for role, key in told.get("keys", {}).items():
         print(f"  key of the role {role}, told this once: {key}", flush=True)
     if told.get("keys"):
         print("  another in place of one that is lost: regulars keys --new ROLE")
     print(told["outlook"])
+
+
+def _counted(count: int, one: str, many: str) -> str:
+    return f"{count:,} {one if count == 1 else many}"
 
 
 def _list_rejects(path: Path, rows: Any, behind: bool) -> None:
@@ -1023,17 +1046,18 @@ def decide(
     if json:
         print(jsonlib.dumps(told))
         return
-    print(f"{told['messages']:,} messages to {told['customers']:,} customers: {out}")
+    messages = _counted(told["messages"], "message", "messages")
+    print(f"{messages} to {_counted(told['customers'], 'customer', 'customers')}: {out}")
     if told["silent"]:
         reasons = ", ".join(f"{count:,} {why.replace('_', ' ')}" for why, count in told["silent"].items())
         print(f"  not spoken to: {reasons}")
     if told["before"]:
-        print(
-            f"  {told['before']:,} messages were decided before and are not in this file; --again writes them all"
-        )
+        words = ("message was decided before and is not", "messages were decided before and are not")
+        print(f"  {_counted(told['before'], *words)} in this file; --again writes them all")
     if told["no_address"]:
+        without = _counted(told["no_address"], "of them has", "of them have")
         print(
-            f"  {told['no_address']:,} of them have no address here: who sends them must know it by user, or tell it with "
+            f"  {without} no address here: who sends them must know it by user, or tell it with "
             "`regulars import --people`"
         )
 
@@ -1070,8 +1094,10 @@ def verify(
     if json:
         print(jsonlib.dumps(told))
     else:
-        words = "all chains hold" if not told["broken"] else f"{len(told['broken'])} chains are broken"
-        print(f"{told['entries']:,} entries of {told['customers']:,} customers: {words}")
+        words = _counted(len(told["broken"]), "chain is broken", "chains are broken")
+        entries = _counted(told["entries"], "entry", "entries")
+        customers = _counted(told["customers"], "customer", "customers")
+        print(f"{entries} of {customers}: {words if told['broken'] else 'all chains hold'}")
         for broken in told["broken"][:20]:
             print(f"  customer {broken['customer']}, from entry {broken['entry']}")
     if told["broken"]:

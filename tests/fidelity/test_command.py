@@ -63,7 +63,7 @@ def test_what_was_read_and_left_out_is_told_once(regulars, sales, only_read):
     lines = err.splitlines()
     assert lines.count(f"Reading {sales}") == 1
     assert lines.count("Columns of sales.csv: date=Day, card=Kunde, net=Amount") == 1
-    assert "  left out: 2 rows, bad date" in lines and "  left out: 1 rows, return" in lines
+    assert "  left out: 2 rows, bad date" in lines and "  left out: 1 row, return" in lines
 
 
 def test_targeting_tells_what_was_left_out_too(regulars, sales):
@@ -71,7 +71,7 @@ def test_targeting_tells_what_was_left_out_too(regulars, sales):
         more.write("\n2024-01-99;3;1.00\n")
     code, _, err = regulars("targeting", sales, *OWN)
     assert code == 2 and "too few to compare" in err  # 23 customers
-    assert "  left out: 1 rows, bad date" in err.splitlines() and err.count("Reading") == 1
+    assert "  left out: 1 row, bad date" in err.splitlines() and err.count("Reading") == 1
 
 
 def test_files_in_other_letters_and_other_money_are_read(regulars, sales, only_read):

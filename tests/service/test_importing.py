@@ -337,7 +337,7 @@ def test_lines_of_unknown_categories_are_counted(file, tmp_path, capsys):
     bring(file, sales(tmp_path / "a.csv", known, header))
     sales(tmp_path / "b.csv", [*known, "2026-03-21,anna,beer,drinks,2.50,1,late"], header)
     cli.import_(tmp_path / "b.csv", "mine", file)
-    assert "1 lines of categories that the retailer does not have" in capsys.readouterr().out
+    assert "1 line of a category that the retailer does not have" in capsys.readouterr().out
 
 
 def test_a_single_basket_can_be_added_to_a_retailer_that_is_there(file, tmp_path, capsys):

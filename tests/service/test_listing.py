@@ -669,6 +669,43 @@ def test_whoever_is_not_there_cannot_be_told_of(file, tmp_path):
         bring(file, None, prices)
 
 
+NOTHING_USED = {
+    "prices": (["sku,price", "beer,2", "wine,3"], r"p\.csv, line 2, sku: 'beer' .*All 2 rows .*2 unknown product"),
+    "stock": (["sku,stock", "milk,some"], r"line 2, stock: 'some' .*The only row was left out \(1 not a number\)"),
+    "products": (["sku,category", "beer,", "wine,"], r"line 2, category: '' .*Fill it in\. All 2 rows"),
+    "people": (["card,email", "anna,nowhere"], r"line 2, email: 'nowhere' .*The only row"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", NOTHING_USED)
+def test_a_file_of_which_no_row_can_be_used_is_refused_when_all_else_was_done(file, tmp_path, capsys, kind):
+    rows, said = NOTHING_USED[kind]
+    sales(tmp_path / "a.csv", week())
+    (tmp_path / "p.csv").write_text("\n".join(rows) + "\n", "utf-8")
+    given = {kind: tmp_path / "p.csv", "rejects": tmp_path / "rejects.csv"}
+    if kind != "products":  # of which purchases beside them are read more strictly
+        with pytest.raises(BadInput, match=said):
+            cli.import_(tmp_path / "a.csv", "new", file, **given)
+        assert "told this once" in capsys.readouterr().out
+        cli.verify(store=file, retailer="new")
+    bring(file, sales(tmp_path / "a.csv", week()))
+    capsys.readouterr()
+    with pytest.raises(BadInput, match=said):
+        cli.import_(None, "mine", file, **given)
+    assert f"of {kind}, " in capsys.readouterr().out
+    assert len((tmp_path / "rejects.csv").read_text().splitlines()) == len(rows)
+    if kind == "prices":  # the other file counts
+        (tmp_path / "s.csv").write_text("sku,stock\nmilk,0\n")
+        with pytest.raises(BadInput, match=said):
+            cli.import_(None, "mine", file, **given, stock=tmp_path / "s.csv")
+        assert "1 of them is sold out" in capsys.readouterr().out
+
+
+def test_a_file_that_tells_what_is_known_is_not_refused(file, tmp_path):
+    bring(file, sales(tmp_path / "a.csv", week()))
+    assert bring(file, None, told(tmp_path, "products", "sku,category", "milk,ALL"))["products"] == 0
+
+
 def test_the_command_takes_every_file_and_lists_what_it_left_out(file, tmp_path, capsys):
     sales(tmp_path / "a.csv", week("2026-03-21,anna,milk,oops,1,late"))
     soon = (datetime.datetime.now(datetime.UTC).date() + datetime.timedelta(days=30)).isoformat()
@@ -683,7 +720,11 @@ def test_the_command_takes_every_file_and_lists_what_it_left_out(file, tmp_path,
         rejects=out,
     )
     told = capsys.readouterr().out
-    assert "1 prices: unknown product" in told and "1 of them are offers" in told and "told this once" in told
+    assert (
+        "left out: 1 row of prices, unknown product" in told
+        and "1 of them is an offer" in told
+        and "told this once" in told
+    )
     assert "with an offer today" in told
     lines = out.read_text().splitlines()
     assert (

@@ -404,7 +404,7 @@ def bring(
     SettingError
         when a retailer that is there has another zone or policy, or one that is not there has no purchases.
     BadInput
-        when one that is not there has too few.
+        when one that is not there has too few; or, once all else was done and shown, when no row of a listing could be used.
     """
     counted = count or (lambda done, of, what: say(f"{done:,} of {of:,} {what}"))
     if url.startswith("sqlite:///"):
@@ -437,6 +437,7 @@ def bring(
             show(told | more | _rejects_of(panel, listings) | {"keys": keys})
             with store.transaction() as work:
                 work.make_ready(number)
+            _check_used(listings)
         finally:
             store.close()
         return
@@ -473,6 +474,7 @@ def bring(
     finally:
         engine.close()
     show(told | _rejects_of(panel, listings) | {"outlook": outlook})
+    _check_used(listings)
 
 
 def _nobody_there(name: str, url: str, there: Iterable[str]) -> str:
@@ -496,6 +498,12 @@ def _check_enough(panel: Panel, name: str, there: Iterable[str]) -> None:
         ends = "" if error.mend.endswith("?") else "."
         mend = f"{error.mend}{ends} This would set {name!r} up: of retailers the store has {known}"
         raise BadInput(error.file, error.line, error.field, error.value, mend) from None
+
+
+def _check_used(listings: Sequence[Listing]) -> None:
+    # At the end: what other files tell counts, a new retailer's keys were shown, and the rows are listed.
+    for each in listings:
+        each.check_any()
 
 
 def _rejects_of(panel: Panel | None, listings: Sequence[Listing]) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from regulars.sources.tables import (
     LINE_COLUMNS,
     LONGEST_NAME,
     PRODUCT_COLUMNS,
+    refuse_all,
 )  # fmt: skip
 from regulars.sources.values import amounts, dates, names
 
@@ -96,6 +97,12 @@ class Listing:
     def rejected(self) -> pl.DataFrame:
         """What is wrong, a row each; the kind of the file stands before the kind of the fault."""
         return self.sieve.rejected().with_columns(kind=pl.lit(f"{self.kind}: ") + pl.col("kind"))
+
+    def check_any(self) -> None:
+        """Refuse a file of which no row can be used, as purchases are refused."""
+        wrong = self.sieve.rejected()
+        if self.kept.is_empty() and wrong.height:
+            refuse_all(self.file, wrong.height, wrong)
 
 
 def read(

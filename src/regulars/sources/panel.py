@@ -191,7 +191,23 @@ def count_rejects(counts: Mapping[str, int]) -> pl.DataFrame:
 
 def left_out(panel: Panel) -> list[str]:
     """Rows that were left out, a line for each kind; none when all could be read."""
-    return [f"left out: {count:,} rows, {kind}" for kind, count in panel.rejects.iter_rows()]
+    return said_of_left_out(dict(panel.rejects.iter_rows()))
+
+
+def said_of_left_out(counts: Mapping[str, int]) -> list[str]:
+    """A line for each kind of rows that were left out; a kind may say of which file, as in "prices: bad date".
+
+    Examples
+    --------
+    >>> said_of_left_out({"return": 1, "prices: bad date": 2})
+    ['left out: 1 row, return', 'left out: 2 rows of prices, bad date']
+    """
+    lines = []
+    for kind, count in counts.items():
+        file, _, what = kind.rpartition(": ")
+        rows = f"{count:,} {'row' if count == 1 else 'rows'}"
+        lines.append(f"left out: {rows}{f' of {file}' if file else ''}, {what}")
+    return lines
 
 
 def number_products(products: pl.DataFrame, bought: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:

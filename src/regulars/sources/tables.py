@@ -234,7 +234,7 @@ def read(
     # Written before the file as a whole may be refused: the list is what explains the refusal.
     rejects_file = None if rejects is None else write_rejects(rejects, left_out)
     if lines.is_empty():
-        _refuse_all(raw, left_out)
+        refuse_all(raw.file, raw.rows, left_out.filter(pl.col("file") == raw.file))
     _check_span(raw.file, header, lines)
     panel = _panel(raw.file, lines, catalog, left_out, rejects_file, currency)
     if not few:
@@ -333,17 +333,23 @@ def _alone(date: pl.Series) -> pl.Series:
     return (date < main.min()) | (date > main.max())
 
 
-def _refuse_all(raw: RawTable, left_out: pl.DataFrame) -> None:
-    own = left_out.filter(pl.col("file") == raw.file)
-    counts = count_rejects(dict(own["kind"].value_counts().iter_rows()))
+def refuse_all(file: str, rows: int, left_out: pl.DataFrame) -> None:
+    """Refuse a file of which nothing can be used.
+
+    Parameters
+    ----------
+    left_out : what is wrong, a row each, as :data:`regulars.sources.sieve.REJECTS`
+    """
+    counts = count_rejects(dict(left_out["kind"].value_counts().iter_rows()))
     kinds = ", ".join(f"{count} {kind}" for kind, count in counts.iter_rows())
-    first = own.row(0, named=True)
+    first = left_out.row(0, named=True)
+    all_of_them = f"All {rows} rows were left out ({kinds}); this is the first"
     raise BadInput(
-        raw.file,
+        file,
         first["line"],
         first["field"],
         first["value"],
-        f"{first['mend']}. All {raw.rows} rows were left out ({kinds}); this is the first",
+        f"{first['mend']}. {all_of_them if rows != 1 else f'The only row was left out ({kinds})'}",
     )
 
 
