@@ -9,13 +9,14 @@ import math
 import re
 import time
 import tracemalloc
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from regulars.errors import SettingError
-from regulars.service import letters, naming, segment
+from regulars.service import app, letters, naming, problems, segment
 from regulars.service.app import MOST_IGNORED, ROUTES
 from regulars.service.naming import EMAIL, PHONE, USER, Name
 from regulars.service.problems import Refused
@@ -268,6 +269,10 @@ ASKS = {
     "no products": ("PUT", "/v1/stock", {}, "products"),
     "an unknown product": ("PUT", "/v1/stock", {"products": [{"sku": "?"}]}, "products[0].sku"),
     "a product of half surrogates": ("PUT", "/v1/stock", {"products": [{"sku": "\ud800"}]}, "products[0].sku"),
+    "stock of which nothing is said": ("PUT", "/v1/stock", {"products": [{"sku": "p0", "hidden": True}, {"sku": "p1"}]},
+                                       "products[1].onHand"),
+    "stock of null": ("PUT", "/v1/stock", {"products": [{"sku": "p0", "onHand": None, "hidden": None}]},
+                      "products[0].onHand"),
     "less than nothing": ("PUT", "/v1/stock", {"products": [{"sku": "p0", "onHand": -1}]}, "products[0].onHand"),
     "endless stock": ("PUT", "/v1/stock", {"products": [{"sku": "p0", "onHand": math.inf}]}, "products[0].onHand"),
     "huge stock": ("PUT", "/v1/stock", {"products": [{"sku": "p0", "onHand": HUGE}]}, "products[0].onHand"),
@@ -669,6 +674,23 @@ def test_nothing_that_was_sent_comes_back_in_a_header(lasting):
                          ("POST", f"/v1/track?compression={evil}")):  # fmt: skip
         answer = lasting.ask(method, path, headers={"Host": "canary.example", "Idempotency-Key": "canary"})
         assert "canary" not in str(answer.headers).lower() and "x-evil" not in answer.headers
+
+
+def test_every_code_has_a_title_of_its_own():
+    source = Path(app.__file__).read_text("utf-8")
+    found = re.findall(r'(?:Denied|problem)\(\s*\d{3},\s*"(\w+)"', source)
+    codes = [*found, "no_key", "unknown_key"]
+    assert set(codes) == set(problems.TITLES) and len(codes) > 15
+    assert len(set(problems.TITLES.values())) == len(problems.TITLES)
+
+
+def test_a_reaction_to_silence_is_refused_in_its_own_words(desk):
+    desk.allow("anna")
+    said = next(
+        told for told in (desk.decide("anna").json() for _ in range(20)) if told["action"] == "silence"
+    )
+    answer = desk.ask("POST", f"/v1/decisions/{said['id']}/reactions", {"reactions": ["open"]}, "serve")
+    assert refused(answer, 409, code="nothing_was_sent")["title"] == "There is nothing to react to"
 
 
 # ---- letters ---------------------------------------------------------------------------------------------------------

@@ -512,6 +512,9 @@ async def _stocked(service: Service, asked: Asked) -> wire.Done:
         for k, line in enumerate(body.products):
             if line.sku not in shop.product_of:
                 raise Refused(f"products[{k}].sku", line.sku, "Send the sku of a product of the catalog")
+            if line.on_hand is None and line.hidden is None:
+                mend = "Send how many are on hand, or hidden as true or false, or both"
+                raise Refused(f"products[{k}].onHand", None, mend)
         units = {shop.product_of[p.sku]: p.on_hand for p in body.products if p.on_hand is not None}
         hidden = {shop.product_of[p.sku]: p.hidden for p in body.products if p.hidden is not None}
         shop.set_stock(work, units, hidden)

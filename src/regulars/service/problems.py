@@ -73,7 +73,7 @@ class Denied(RegularsError):
     Parameters
     ----------
     status : of HTTP
-    code : short, for programs
+    code : short, for programs, one of :data:`TITLES`
     detail : a sentence, for people
     """
 
@@ -82,19 +82,26 @@ class Denied(RegularsError):
         super().__init__(detail)
 
 
-_TITLES = {
-    400: "The request cannot be understood",
-    401: "A key is needed",
-    403: "This key does not open that",
-    404: "There is nothing here",
-    405: "Not with this method",
-    409: "It is being done already",
-    413: "Too large",
-    415: "Another kind of content is needed",
-    422: "The request does not fit",
-    429: "Too many requests",
-    500: "Something went wrong here",
-    503: "Not now",
+#: What each code says in a few words; every code has its own.
+TITLES = {
+    "invalid": "The request cannot be understood",
+    "gone": "The client left",
+    "idempotency_key": "This is no Idempotency-Key",
+    "no_key": "A key is needed",
+    "unknown_key": "Nobody has this key",
+    "wrong_key": "This key does not open that",
+    "no_such_decision": "There is no such decision",
+    "no_such_customer": "There is no such customer",
+    "no_such_merge": "There is nothing to undo",
+    "nowhere": "There is nothing here",
+    "method": "Not with this method",
+    "nothing_was_sent": "There is nothing to react to",
+    "idempotency_in_flight": "It is being done already",
+    "too_large": "Too large",
+    "encoding": "Another encoding is needed",
+    "idempotency_mismatch": "This Idempotency-Key belongs to another request",
+    "internal": "Something went wrong here",
+    "store": "Not now",
 }
 
 
@@ -105,7 +112,7 @@ def problem(
     """A response that says what was wrong and how to mend it."""
     body = Problem(
         type=f"urn:regulars:problem:{code}",
-        title=_TITLES.get(status, "It did not work"),
+        title=TITLES[code],
         status=status,
         detail=detail,
         code=code,

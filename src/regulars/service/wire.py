@@ -133,7 +133,7 @@ class ConsentRequest(msgspec.Struct, rename="camel", forbid_unknown_fields=True,
 
 
 class StockLine(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
-    """A product on the shelf."""
+    """A product on the shelf, with ``onHand``, ``hidden`` or both."""
 
     sku: Id
     on_hand: Annotated[int, Meta(ge=0, le=2**31 - 1)] | None = None
