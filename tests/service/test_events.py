@@ -3,6 +3,7 @@
 import re
 import time
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -12,7 +13,7 @@ from regulars.retail import catalog as catalogs
 from regulars.retail.decision import Reason
 from regulars.service import intake, segment
 from regulars.service.assortment import Assortment
-from regulars.service.events import Did, Event
+from regulars.service.events import Did, Event, Line
 from regulars.service.naming import Name
 from regulars.service.problems import Refused
 from regulars.service.shop import Ask
@@ -170,6 +171,64 @@ def test_a_product_that_nobody_knows_is_counted_and_does_no_harm(live):
     taken = live.call(work_on)
     assert taken.unknown == {"gone": 2} and taken.applied == 2
     assert column(live, "ada", "spend_cents") == 300
+
+
+def told(event, user="ada", day=0, **properties):
+    """A call of the tracking API as an event."""
+    return segment.event_of(
+        {"type": "track", "userId": user, "event": event, "properties": properties}, at(day, 12), None
+    )
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        {"product_id": "622c", "sku": "p1"}, {"product_id": "p1", "sku": "p5"}, {"product_id": None, "sku": "p1"},
+        {"product_id": "p1"},
+    ],
+)  # fmt: skip
+def test_a_product_is_whichever_of_its_two_names_the_catalog_has(live, clock, names):
+    clock.set(3)
+    line = names | {"price": 19, "quantity": 2}
+    hear(live, allow("ada"), told("Order Completed", day=1, order_id="o1", products=[line]))
+    assert column(live, "ada", "spend_cents") == 3800
+    assert column(live, "ada", "visits") == 1 and column(live, "ada", "bought")[0] == 1
+    hear(live, allow("bea"), told("Product Added to Wishlist", "bea", **names))
+    assert column(live, "bea", "wish_category")[0] == 0
+    # Late, so that her purchases are worked out anew.
+    hear(live, told("Order Completed", day=0, order_id="o0", products=[{"sku": "p3", "price": 1}]))
+    assert column(live, "ada", "spend_cents") == 3900
+    hear(live, told("Order Refunded", day=2, order_id="o1", products=[names | {"quantity": 1}]))
+    assert column(live, "ada", "spend_cents") == 2000
+
+
+@pytest.mark.parametrize(
+    "names",
+    [{"product_id": "p1"}, {"product_id": "622c"}, {"sku": "p1"}, {"product_id": "p1", "sku": "622c"}],
+)
+def test_a_refund_may_name_a_product_by_either_name(live, clock, names):
+    clock.set(3)
+    line = {"product_id": "622c", "sku": "p1", "price": 19, "quantity": 2}
+    hear(live, allow("ada"), told("Order Completed", day=1, order_id="o1", products=[line]))
+    hear(live, told("Order Refunded", day=2, order_id="o1", products=[names | {"quantity": 1}]))
+    assert column(live, "ada", "spend_cents") == 1900
+
+
+def test_of_two_products_with_one_product_id_the_one_that_is_named_comes_back(live, clock):
+    clock.set(3)
+    lines = [{"product_id": "shirt", "sku": sku, "price": 5} for sku in ("p1", "p3")]
+    hear(live, allow("ada"), told("Order Completed", day=1, order_id="o1", products=lines))
+    hear(live, told("Order Refunded", day=2, order_id="o1", products=lines[1:]))
+    assert column(live, "ada", "bought")[:2].tolist() == [1, 0]
+
+
+def test_an_event_that_was_stored_before_a_line_had_two_names_still_reads():
+    line = {"sku": "p1", "units": 2, "paid_cents": 300}
+    stored = msgspec.msgpack.encode(
+        {"did": "purchased", "at_ms": 5, "name": "Order Completed", "lines": [line], "order": "o1"}
+    )
+    event = msgspec.msgpack.decode(stored, type=Event)
+    assert event.lines == [Line("p1", "", 2, 300)] and event.lines[0].names() == ("p1",)
 
 
 def totals(live, day):

@@ -33,6 +33,11 @@ class Line(msgspec.Struct, omit_defaults=True):
     paid_cents: int = 0  #: the whole line, before coupons
     coupon_cents: int = 0
     offer: int = -1
+    also: str = ""  #: what else the product is called: clients send both a ``product_id`` and a ``sku``
+
+    def names(self) -> tuple[str, ...]:
+        """What the product is called; the first that the catalog has counts."""
+        return tuple(name for name in (self.sku, self.also) if name)
 
 
 class Event(msgspec.Struct, omit_defaults=True):

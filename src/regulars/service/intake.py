@@ -14,7 +14,7 @@ from regulars.ledger.entries import Entry
 from regulars.ledger.protocol import Kind
 from regulars.retail import record as records
 from regulars.retail.record import UNKNOWN
-from regulars.service import identity, naming
+from regulars.service import identity, naming, orders
 from regulars.service.clock import is_zone
 from regulars.service.events import Did, Event, Line
 from regulars.service.naming import ANONYMOUS, EMAIL, PHONE, USER, Name
@@ -501,7 +501,7 @@ def rebuild(work: Transaction, shop: Shop, seats: Seats, customers: Iterable[int
     chosen = sorted(set(customers))
     baskets: dict[int, list[tuple[int, list[Line]]]] = defaultdict(list)
     for k, customer in enumerate(chosen):
-        for day, lines in _bought(work, shop, seats, customer):
+        for day, lines in orders.baskets(shop, orders.told(work, shop, seats, customer)):
             baskets[day].append((k, lines))
     rows = np.array([seats.place[customer] for customer in chosen])
     fresh = records.new(np.array(chosen, np.uint32), shop.categories)
@@ -516,54 +516,6 @@ def rebuild(work: Transaction, shop: Shop, seats: Seats, customers: Iterable[int
         )
     for name in FROM_PURCHASES:
         getattr(seats.record, name)[rows] = getattr(fresh, name)
-
-
-def _bought(work: Transaction, shop: Shop, seats: Seats, customer: int) -> list[tuple[int, list[Line]]]:
-    """Her baskets as (day, lines), without what she brought back."""
-    told = [
-        msgspec.msgpack.decode(body, type=Event)
-        for who in (customer, *work.merged_from(shop.number, customer))
-        for _, body in shop.events_of(work, seats, who)
-    ]
-    back: dict[str, Counter[str] | None] = {}
-    for event in told:
-        if event.did == Did.REFUNDED:
-            gone = back.setdefault(event.order, Counter())
-            if not event.lines:
-                back[event.order] = None
-            elif gone is not None:
-                for line in event.lines:
-                    gone[line.sku or line.category] += line.units
-    found = []
-    for event in told:
-        if event.did != Did.PURCHASED:
-            continue
-        lines = event.lines
-        if event.order and event.order in back:
-            gone = back[event.order]
-            lines = (
-                []
-                if gone is None
-                else [line for line in (_less(line, gone) for line in lines) if line.units > 0]
-            )
-        if lines:
-            found.append((shop.calendar.day(event.at_ms), lines))
-    return found
-
-
-def _less(line: Line, gone: Counter[str]) -> Line:
-    """A line without the units that came back."""
-    name = line.sku or line.category
-    back = min(gone[name], line.units)
-    gone[name] -= back
-    left = line.units - back
-    share = left / line.units if line.units else 0.0
-    return msgspec.structs.replace(
-        line,
-        units=left,
-        paid_cents=round(line.paid_cents * share),
-        coupon_cents=round(line.coupon_cents * share),
-    )
 
 
 class Joined(msgspec.Struct):

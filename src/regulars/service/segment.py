@@ -419,13 +419,15 @@ def _line(told: Mapping[str, Any], place: str) -> Line:
     offer = _number(told, "offer", place, -1)
     if offer != int(offer) or not -1 <= offer <= MOST_CENTS:
         raise Refused(f"{place}.offer", told.get("offer"), "Send the id of an offer, or leave it out")
+    product, sku = _id(told, "product_id"), _id(told, "sku")
     return Line(
-        sku=_id(told, "product_id") or _id(told, "sku"),
+        sku=product or sku,
         category=_text(told, "category"),
         units=int(units),
         paid_cents=_cents(told, "price", place, units),
         coupon_cents=_cents(told, "discount", place, 1),
         offer=int(offer),
+        also=sku if product and sku != product else "",
     )
 
 

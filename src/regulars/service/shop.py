@@ -718,7 +718,7 @@ class Shop:
                     unknown.append(line.sku or line.category)
                     continue
                 table.consumer[n] = row
-                table.product[n] = self.product_of.get(line.sku, -1)
+                table.product[n] = self.product(line)
                 table.category[n] = category
                 table.units[n] = line.units
                 table.paid_cents[n] = line.paid_cents
@@ -728,9 +728,14 @@ class Shop:
                 n += 1
         return table, n, unknown
 
+    def product(self, line: Line) -> int:
+        """The product of a line, by the first of its names that the catalog has; -1 when it has none."""
+        product = self.product_of.get(line.sku, -1) if line.sku else -1
+        return self.product_of.get(line.also, -1) if product < 0 and line.also else product
+
     def category(self, line: Line) -> int:
         """The category of a line, by its product or by name; -1 when neither is known."""
-        product = self.product_of.get(line.sku, -1) if line.sku else -1
+        product = self.product(line)
         if product >= 0:
             return int(self.assortment.category_of[product])
         return self.category_of.get(line.category.lower(), -1)
