@@ -202,9 +202,12 @@ def test_what_a_client_sends_again_counts_once(listening, client):
         record = desk.account("anna")["record"]
     assert record["visits"] == 1 and record["spend_cents"] == 600
     assert len([each for each in desk.account("anna")["events"] if each["name"] == "Order Completed"]) == 1
-    client.uuid = str(uuid.uuid4())  # so that it could have counted
+    client.uuid = str(uuid.uuid4())  # another message, of the same order
     client.buy()
-    assert desk.account("anna")["record"]["spend_cents"] == 1200
+    account = desk.account("anna")
+    assert account["record"]["spend_cents"] == 600
+    told = [each for each in account["events"] if each["name"] == "Order Completed"]
+    assert [each.get("seen_again", False) for each in told] == [False, True]
 
 
 def test_without_consent_to_purchases_an_order_is_not_written_into_her_record(listening, client):

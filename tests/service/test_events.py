@@ -13,13 +13,14 @@ from regulars.retail import catalog as catalogs
 from regulars.retail.decision import Reason
 from regulars.service import intake, segment
 from regulars.service.assortment import Assortment
+from regulars.service.clock import DAY_MS
 from regulars.service.events import Did, Event, Line
 from regulars.service.naming import Name
 from regulars.service.problems import Refused
 from regulars.service.shop import Ask
 from regulars.terms import Action, Channel, OfferKind, Offers, Purpose, Scope
 
-from .conftest import DAYS, NAMES, Live, at
+from .conftest import DAYS, NAMES, Clock, Live, at
 from .customers import (
     allow,
     another_engine,
@@ -485,6 +486,144 @@ def test_a_message_that_comes_again_counts_once_within_the_window_and_from_one_s
     assert column(live, "ada", "spend_cents") == 600
 
 
+def rebuilt(live, user):
+    """The purchase columns of a customer, worked out anew."""
+    who = number(live, user)
+
+    def work_on(work):
+        seats = live.shop.seat(work, [who])
+        intake.rebuild(work, live.shop, seats, [who])
+        return {
+            name: getattr(seats.record, name)[seats.place[who]].tolist() for name in intake.FROM_PURCHASES
+        }
+
+    return live.call(work_on)
+
+
+@pytest.mark.parametrize("together", [True, False])
+@pytest.mark.parametrize("day", [0, 3])
+@pytest.mark.parametrize("gap", [0, 1, 30])
+def test_an_order_that_browser_and_server_tell_counts_once(live, clock, together, day, gap):
+    clock.set(3)
+    browser = buy("ada", day, "p1", order="o1", message="m1")
+    server = buy("ada", day + gap, "p1", "p3", order="o1", message="m2", hour=13)
+    hear(live, allow("ada"))
+    if together and not gap:
+        hear(live, browser, server)
+    else:
+        hear(live, browser)
+        column(live, "ada", "visits")
+        clock.set(max(3, day + gap))
+        hear(live, server, source="till")
+    assert column(live, "ada", "spend_cents") == 300 and column(live, "ada", "visits") == 1
+    assert column(live, "ada", "bought")[:2].tolist() == [1, 0]
+    assert rebuilt(live, "ada") == bought(live, "ada")
+
+
+def test_an_order_id_that_is_used_again_after_the_window_is_another_order(live, clock):
+    hear(live, allow("ada"), buy("ada", 0, "p1", order="1"))
+    column(live, "ada", "visits")
+    clock.set(31)
+    hear(live, buy("ada", 31, "p1", order="1"))
+    assert column(live, "ada", "visits") == 2
+    assert rebuilt(live, "ada") == bought(live, "ada")
+
+
+def test_an_order_that_is_told_again_long_after_the_window_counts_once(live, clock):
+    hear(live, allow("ada"), buy("ada", 0, "p1", order="o1"))
+    column(live, "ada", "visits")
+    clock.set(50)
+    live.call(lambda work: live.shop.open_day(work, 50))
+    hear(live, buy("ada", 2, "p1", order="o1"))
+    assert column(live, "ada", "spend_cents") == 300
+    assert rebuilt(live, "ada") == bought(live, "ada")
+
+
+def test_one_order_id_of_two_customers_is_two_orders(live):
+    hear(live, allow("ada"), allow("bea"), buy("ada", 0, "p1", order="1"), buy("bea", 0, "p1", order="1"))
+    assert [column(live, who, "spend_cents") for who in ("ada", "bea")] == [300, 300]
+
+
+def test_orders_without_an_id_all_count(live):
+    hear(live, allow("ada"), buy("ada", 0, "p1"), buy("ada", 0, "p1"))
+    assert column(live, "ada", "spend_cents") == 600 == rebuilt(live, "ada")["spend_cents"]
+
+
+def test_what_came_back_of_an_order_that_was_told_twice_comes_back_once(live, clock):
+    clock.set(3)
+    twice = [buy("ada", 1, ("p1", 2), order="o1", hour=hour) for hour in (12, 13)]
+    hear(live, allow("ada"), *twice, bring_back("ada", 2, "o1", "p1"))
+    assert column(live, "ada", "spend_cents") == 300
+    hear(live, bring_back("ada", 3, "o1", "p1"))
+    assert column(live, "ada", "spend_cents") == 0 == column(live, "ada", "visits")
+
+
+def test_an_order_in_words_that_nobody_knows_does_not_stand_in_the_way(live):
+    hear(live, allow("ada"), buy("ada", 0, "gone", order="o1"), buy("ada", 0, "p1", order="o1", hour=13))
+    assert column(live, "ada", "spend_cents") == 300 == rebuilt(live, "ada")["spend_cents"]
+
+
+def test_baskets_of_a_file_all_count_whatever_number_they_bear(live, clock):
+    clock.set(3)
+    hear(live, allow("ada"))
+    baskets = [(buy("ada", day, "p1", order="17", message=f"m{day}"), intake.IMPORT) for day in (0, 1, 2)]
+    live.call(lambda work: intake.apply(work, live.shop, baskets, at(3)))
+    assert column(live, "ada", "visits") == 3 == rebuilt(live, "ada")["visits"]
+
+
+@pytest.mark.parametrize("allowed", [True, False])
+def test_an_order_that_is_told_twice_counts_once_in_the_sums_of_everybody(open_with, clock, allowed):
+    sums = []
+    for times in (1, 2):
+        live = open_with(name=f"shop {times}")
+        clock.set(1)
+        hear(live, allow("ada") if allowed else allow("ada", stated=True))
+        for _ in range(times):
+            hear(live, buy("ada", 1, "p1", order="o1"))
+            live.call(lambda work: None)
+        sums.append([column.tobytes() for column in totals(live, 2)])
+    assert sums[0] == sums[1]
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["o1", "o2", ""]), st.integers(0, 36), st.sampled_from(["p1", "p3", "gone"]),
+            st.booleans(), st.booleans(), st.booleans(),
+        ),
+        min_size=2, max_size=7,
+    )
+)  # fmt: skip
+def test_orders_that_come_again_come_to_the_same_whichever_way(tmp_path_factory, events):
+    live = Live(f"sqlite:///{tmp_path_factory.mktemp('orders')}/store.db", Clock(0))
+    try:
+        hear(live, allow("ada"), allow(device="phone"))
+        for order_id, day, sku, device, back, apart in sorted(events, key=lambda each: each[1] % 5):
+            live.clock.set(max(day, (live.clock() - at(0)) // DAY_MS))
+            who, phone = ("", "phone") if device else ("ada", "")
+            hear(live, buy(who, day, sku, order=order_id, device=phone))
+            if back and order_id:
+                hear(live, bring_back("ada", day, order_id, "p1"))
+            if apart:
+                column(live, "ada", "visits")
+        hear(live, tell("ada", device="phone"))
+        assert bought(live, "ada") == rebuilt(live, "ada")
+        live.clock.set(36)
+        hear(live, buy("ada", 36, "p1", order="o1"))
+        assert bought(live, "ada") == rebuilt(live, "ada")
+    finally:
+        live.close()
+
+
+def test_an_order_that_was_told_twice_is_marked_in_her_account_and_counted_by_the_metrics(desk):
+    desk.allow("anna")
+    desk.send(order("anna", messageId="m-1"), order("anna", messageId="m-2"))
+    assert became(desk)["again"] == 1 and became(desk)["applied"] == 1
+    told = [each for each in desk.account("anna")["events"] if each["did"] == "purchased"]
+    assert [each.get("seen_again", False) for each in told] == [False, True]
+
+
 def test_messages_without_an_id_all_count(live):
     hear(live, allow("ada"), buy("ada", 0, "p1"), buy("ada", 0, "p1"))
     assert column(live, "ada", "spend_cents") == 600
@@ -606,7 +745,7 @@ def test_what_is_undone_is_counted_once_it_is_done(desk):
     assert desk.decide("anna").status_code == 500
     assert became(desk)["applied"] == 1
     live.shop.decide = decide
-    desk.send(order("anna"))
+    desk.send(order("bea"))
 
     def spoil(work):
         work.put_in([(live.number, "web", at(0), 1, b"not what was sealed")])

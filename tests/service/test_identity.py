@@ -69,6 +69,29 @@ def test_a_device_becomes_hers_with_what_it_did(live, clock):
     assert tea in column(live, "ada", "wish_category").tolist()
 
 
+@pytest.mark.parametrize("late", [False, True])
+def test_an_order_that_her_device_and_the_server_told_counts_once_when_the_device_is_hers(live, clock, late):
+    clock.set(3)
+    browser = buy("", 2, "p1", device="phone", order="o1")
+    server = buy("ada", 2, "p1", order="o1", hour=13)
+    hear(live, allow("ada"), allow(device="phone"), browser)
+    if late:
+        hear(live, tell("ada", 3, device="phone"), server)
+    else:
+        hear(live, server)
+        assert column(live, "ada", "visits") == 1
+        hear(live, tell("ada", 3, device="phone"))
+    assert column(live, "ada", "spend_cents") == 300 and column(live, "ada", "visits") == 1
+    ada = number(live, "ada")
+    phone = live.call(lambda work: work.merged_from(live.number, ada))
+    live.call(lambda work: intake.unmerge(work, live.shop, phone[0], 3))
+    # Each of them was told of the order, and each has it.
+    assert column(live, "ada", "spend_cents") == 300
+    assert number(live, device="phone") != ada
+    seats, (device,) = seated(live, device="phone")
+    assert seats.record.spend_cents[seats.place[device]] == 300
+
+
 def test_what_she_does_on_it_in_one_delivery_before_and_after_she_says_who_she_is_is_all_hers(live, clock):
     clock.set(3)
     hear(live, allow("ada"), allow(device="phone"))

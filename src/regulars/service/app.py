@@ -37,7 +37,7 @@ from regulars.ledger import verify
 from regulars.retail import explain
 from regulars.retail.catalog import Option
 from regulars.retail.decision import Reason
-from regulars.service import intake, naming, openapi, segment, wire
+from regulars.service import intake, naming, openapi, orders, segment, wire
 from regulars.service.clock import DAY_MS, is_zone
 from regulars.service.engine import Engine
 from regulars.service.events import Did, Event, plain
@@ -425,14 +425,23 @@ async def _account(service: Service, asked: Asked) -> wire.Account:
         number = _customer(work, shop, name)
         devices = work.merged_from(shop.number, number)
         seats = shop.seat(work, [number, *devices])
-        account = _account_of(shop, work, seats, number)
-        account.devices = [_account_of(shop, work, seats, device) for device in devices]
+        whose = {who: orders.told_under(work, shop, seats, who) for who in (number, *devices)}
+        every = [event for told in whose.values() for event in told]
+        again = {id(every[k]) for k in orders.again(shop, every)}
+        told = {
+            who: [plain(event) | ({"seen_again": True} if id(event) in again else {}) for event in events]
+            for who, events in whose.items()
+        }
+        account = _account_of(shop, work, seats, number, told[number])
+        account.devices = [_account_of(shop, work, seats, device, told[device]) for device in devices]
         return account
 
     return await _in_transaction(service, asked, work_on)
 
 
-def _account_of(shop: Shop, work: Transaction, seats: Seats, number: int) -> wire.Account:
+def _account_of(
+    shop: Shop, work: Transaction, seats: Seats, number: int, events: list[dict[str, Any]]
+) -> wire.Account:
     """What is stored under one number."""
     row = seats.place[number]
     entries = shop.ledger_of(work, number)
@@ -450,9 +459,7 @@ def _account_of(shop: Shop, work: Transaction, seats: Seats, number: int) -> wir
         channels=[c.name.lower() for c in Channel if seats.record.optin[row] >> c & 1],
         profile=msgspec.to_builtins(shop.profile(seats, number)),
         record=record,
-        events=[
-            plain(msgspec.msgpack.decode(body, type=Event)) for _, body in shop.events_of(work, seats, number)
-        ],
+        events=events,
         decisions=[
             decision_of(shop, each.id, stored := shop.opened(seats, each), shop.good_for(work, stored))
             for each in work.of_customer(shop.number, number)

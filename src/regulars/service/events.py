@@ -58,6 +58,7 @@ class Event(msgspec.Struct, omit_defaults=True):
     until_day: int | None = None
     grants: dict[str, bool] = {}  #: "purchases", "purchases.measure", "contact.email" ...
     traits: dict[str, Any] = {}
+    live: bool = False  #: of a purchase: no file told it, and its order counts once
     gpc: bool = False  #: her browser said: do not pass anything on (Sec-GPC)
     kept: dict[str, Any] = {}  #: what else the client sent, kept for her to see
     kept_json: bytes = b""  #: the same as the client wrote it, of an event that nothing reads
@@ -66,6 +67,7 @@ class Event(msgspec.Struct, omit_defaults=True):
 def plain(event: Event) -> dict[str, Any]:
     """An event in words and numbers, for her to see."""
     told: dict[str, Any] = msgspec.to_builtins(event)
+    told.pop("live", None)
     body = told.pop("kept_json", None)
     if body is not None:
         told["kept"] = _decoded(event.kept_json)

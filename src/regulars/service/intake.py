@@ -70,7 +70,7 @@ class Taken:
     """What became of a delivery."""
 
     applied: int = 0
-    again: int = 0  #: seen before, without any effect
+    again: int = 0  #: seen before, without any effect, or an order that was told already
     nobody: int = 0  #: with no legal identifier
     withheld: int = 0  #: counted at most, for she does not allow it to be kept
     unknown: Counter[str] = field(default_factory=Counter)  #: names that nothing is known under
@@ -171,11 +171,13 @@ def apply(
     until = FOREVER if all(source == IMPORT for _, source in told) else today
     new = work.first_seen(shop.number, [digest for digest in digests if digest], until)
     events: list[Event] = []
-    for (event, _), digest in zip(told, digests, strict=True):
+    for (event, source), digest in zip(told, digests, strict=True):
         if digest and digest not in new:
             taken.again += 1
             continue
         new.discard(digest)
+        # Baskets of a file may bear a number that begins anew with every day.
+        event.live = event.did == Did.PURCHASED and source != IMPORT
         # A clock that runs ahead is set back.
         event.at_ms = min(max(event.at_ms, 0), now_ms)
         events.append(event)
@@ -281,7 +283,12 @@ def _purchased(
 ) -> None:  # fmt: skip
     by_day: dict[int, list[tuple[int, Sequence[Line]]]] = defaultdict(list)
     new = _new_orders(work, shop, members, today)
-    for customer, event in members:
+    again = _told_again(work, shop, seats, members, new, today, stale)
+    taken.again += len(again)
+    taken.applied -= len(again)
+    for k, (customer, event) in enumerate(members):
+        if k in again:
+            continue
         day = shop.calendar.day(event.at_ms)
         by_day[day].append((customer, event.lines))
         # All baskets of a day are one, and what came back before it was told is no purchase.
@@ -295,6 +302,58 @@ def _new_orders(work: Transaction, shop: Shop, members: list[tuple[int, Event]],
     """Orders of which nothing was heard before, neither a purchase nor a refund."""
     orders = {naming.digest(shop.secret, Name("order", e.order)): e.order for _, e in members if e.order}
     return {orders[digest] for digest in work.first_seen(shop.number, list(orders), today)}
+
+
+def _told_again(
+    work: Transaction, shop: Shop, seats: Seats, members: list[tuple[int, Event]], new: set[str], today: int,
+    stale: set[int],
+) -> set[int]:  # fmt: skip
+    """Places of the members that tell of an order which that customer's events, or those before them, told already."""
+    told = Counter(event.order for _, event in members if event.live)
+    # Whose order was never heard of needs no look at her events, unless the window may have forgotten it.
+    doubtful = {
+        event.order for _, event in members
+        if event.live and event.order
+        and (event.order not in new or told[event.order] > 1 or shop.calendar.day(event.at_ms) < today)
+    }  # fmt: skip
+    hers: dict[int, list[int]] = defaultdict(list)
+    for k, (customer, event) in enumerate(members):
+        if event.live and event.order:
+            hers[customer].append(k)
+    again: set[int] = set()
+    for customer, places in hers.items():
+        if not _may_keep(seats, customer, members[places[0]][1]):
+            again |= _withheld_again(work, shop, customer, [(k, members[k][1]) for k in places], today)
+            continue
+        places = [k for k in places if members[k][1].order in doubtful]
+        if not places:
+            continue
+        # All of these members are kept by now, the last of what came under her number.
+        kept = sum(1 for who, _ in members if who == customer)
+        before = [
+            event for event in orders.told(work, shop, seats, customer, but=kept) if event.order in doubtful
+        ]
+        found = orders.changed(shop, before, (members[k][1] for k in places))
+        again |= {k for k, (sells, _) in zip(places, found, strict=True) if not sells}
+        if any(others for _, others in found):
+            stale.add(customer)
+    return again
+
+
+def _withheld_again(
+    work: Transaction, shop: Shop, customer: int, told: list[tuple[int, Event]], today: int
+) -> set[int]:
+    """The same of somebody whose events are not kept: no more is known than that the order was there."""
+    digests = {
+        k: naming.digest(shop.secret, Name("order of", f"{customer} {event.order}")) for k, event in told
+    }
+    new = work.first_seen(shop.number, list(digests.values()), today)
+    again = set()
+    for k, digest in digests.items():
+        if digest not in new:
+            again.add(k)
+        new.discard(digest)
+    return again
 
 
 def _refunded(

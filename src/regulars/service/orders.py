@@ -1,24 +1,27 @@
-"""What a customer bought, by her events: less what she brought back."""
+"""What a customer bought, by her events: each order once, less what she brought back."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
 from regulars.service.events import Did, Event, Line
-from regulars.service.shop import Seats, Shop
+from regulars.service.shop import WINDOW_DAYS, Seats, Shop
 from regulars.service.store import Transaction
 
 
-def told(work: Transaction, shop: Shop, seats: Seats, customer: int) -> list[Event]:
-    """Her events as they came, and after them those of whoever was merged into her."""
-    return [
-        msgspec.msgpack.decode(body, type=Event)
-        for who in (customer, *work.merged_from(shop.number, customer))
-        for _, body in shop.events_of(work, seats, who)
-    ]
+def told(work: Transaction, shop: Shop, seats: Seats, customer: int, *, but: int = 0) -> list[Event]:
+    """Her events as they came, without the last of them, and after them those of whoever was merged into her."""
+    own = told_under(work, shop, seats, customer)
+    others = work.merged_from(shop.number, customer)
+    return own[: len(own) - but] + [event for who in others for event in told_under(work, shop, seats, who)]
+
+
+def told_under(work: Transaction, shop: Shop, seats: Seats, customer: int) -> list[Event]:
+    """The events that are kept under one number, as they came."""
+    return [msgspec.msgpack.decode(body, type=Event) for _, body in shop.events_of(work, seats, customer)]
 
 
 def baskets(shop: Shop, told: Sequence[Event]) -> list[tuple[int, list[Line]]]:
@@ -33,8 +36,9 @@ def baskets(shop: Shop, told: Sequence[Event]) -> list[tuple[int, list[Line]]]:
                 for line in event.lines:
                     gone[_called(shop, line)[0]] += line.units
     found = []
-    for event in told:
-        if event.did != Did.PURCHASED:
+    once_more = again(shop, told)
+    for k, event in enumerate(told):
+        if event.did != Did.PURCHASED or k in once_more:
             continue
         lines = event.lines
         if event.order and event.order in back:
@@ -47,6 +51,59 @@ def baskets(shop: Shop, told: Sequence[Event]) -> list[tuple[int, list[Line]]]:
         if lines:
             found.append((shop.calendar.day(event.at_ms), lines))
     return found
+
+
+def again(shop: Shop, told: Sequence[Event]) -> set[int]:
+    """Places of the purchases that tell of an order once more, within the window.
+
+    A browser and a server may both tell of an order, each in its own message. The earliest counts, in whatever order they
+    came; one that names nothing the catalog has does not stand in the way of another.
+    """
+    alike: dict[str, list[int]] = defaultdict(list)
+    for k, event in enumerate(told):
+        if event.live and event.order and event.did == Did.PURCHASED:
+            alike[event.order].append(k)
+    found: set[int] = set()
+    for places in alike.values():
+        if len(places) == 1:
+            continue
+        since: int | None = None
+        for k in sorted(places, key=lambda k: (told[k].at_ms, msgspec.msgpack.encode(told[k].lines))):
+            day = shop.calendar.day(told[k].at_ms)
+            if not sells(shop, told[k]):
+                continue
+            if since is not None and day - since <= WINDOW_DAYS:
+                found.add(k)
+            else:
+                since = day
+    return found
+
+
+def sells(shop: Shop, event: Event) -> bool:
+    """Whether an event names anything that the catalog has."""
+    return any(shop.category(line) >= 0 for line in event.lines)
+
+
+def changed(shop: Shop, before: list[Event], more: Iterable[Event]) -> list[tuple[bool, bool]]:
+    """Of each event that came after others: whether it sells what they did not, and whether it alters which of them count.
+
+    Parameters
+    ----------
+    before : her events that are there already; those that come are added
+    """
+    counted = _counted(shop, before)
+    found = []
+    for event in more:
+        before.append(event)
+        now = _counted(shop, before)
+        found.append((len(now) > len(counted), not counted <= now))
+        counted = now
+    return found
+
+
+def _counted(shop: Shop, told: Sequence[Event]) -> set[int]:
+    once_more = again(shop, told)
+    return {k for k in range(len(told)) if k not in once_more}
 
 
 def _called(shop: Shop, line: Line) -> tuple[str, ...]:
