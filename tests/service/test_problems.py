@@ -16,14 +16,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from regulars.errors import SettingError
-from regulars.service import app, letters, naming, problems, segment
+from regulars.service import app, letters, listing, naming, problems, segment
 from regulars.service.app import MOST_IGNORED, ROUTES
 from regulars.service.naming import EMAIL, PHONE, USER, Name
 from regulars.service.problems import Refused
+from regulars.sources import listings
 from regulars.terms import Channel, Purpose, Scope
 
 from .conftest import at
-from .desk import iso, order, track
+from .customers import another_engine
+from .desk import iso, open_desk, order, track
 
 CANARY = "anna.canary@example.com"
 GOOD = track("Product Viewed", "good", messageId="good-1")
@@ -322,6 +324,23 @@ IGNORED = {
         track("Consent Updated", context={"consent": {"categoryPreferences": {"purchases": True, "C0004": False}}}),
         "context.consent.categoryPreferences.C0004", "marketing",
     ),
+    "a category of a wish": (track("Wished", properties={"category": "moonlight"}), "properties.category", "moonlight"),
+    "a product of a wish": (
+        track("Product Added to Wishlist", properties={"product_id": "622c", "sku": "A1"}), "properties",
+        "Not known when it came: 622c, A1. Send a product_id or sku",
+    ),
+    "an unlike of nothing": (track("Unliked", properties={}), "properties", "It names nothing"),
+    "a product of an order": (
+        track(
+            "Order Completed",
+            properties={"products": [{"sku": "p0"}, {"product_id": "p1", "sku": "A1"}, {"product_id": "A2"}]},
+        ),
+        "properties.products[2]", "A2",
+    ),
+    "a category of an order": (
+        track("Order Completed", properties={"products": [{"sku": "A1", "category": "milk"}, {"category": "moonlight"}]}),
+        "properties.products[1].category", "moonlight",
+    ),
 }  # fmt: skip
 
 
@@ -338,6 +357,46 @@ def test_what_is_kept_and_changes_nothing_is_told(desk, event, field, mend):
     desk.account("anna")
     counted = desk.ask("GET", "/metrics", key="").text
     assert 'regulars_events_taken_total{became="unknown"} 2.0' in counted
+
+
+def paid_in(currency):
+    return track(
+        "Order Completed", properties={"products": [{"sku": "p0", "price": 3}], "currency": currency}
+    )
+
+
+@pytest.mark.parametrize(
+    ("retailers", "told", "fits"),
+    [("EUR", "USD", False), ("EUR", "eur", True), ("EUR", None, True), ("EUR", 5, False), ("", "USD", True)],
+)
+def test_a_currency_other_than_the_retailers_is_told(tmp_path, retailers, told, fits):
+    desk = open_desk(tmp_path, currency=retailers)
+    try:
+        answer = post(desk, {"batch": [paid_in(told)]}).json()
+    finally:
+        desk.close()
+    if fits:
+        assert "ignored" not in answer
+        return
+    (ignored,) = answer["ignored"]
+    assert ignored["field"] == "batch[0].properties.currency" and "amounts in EUR" in ignored["mend"]
+
+
+def test_a_product_that_another_process_was_told_of_is_looked_for_once_a_minute(desk, tmp_path):
+    live, path = desk.live, tmp_path / "products.csv"
+    unknown = track("Wished", properties={"sku": "new"})
+
+    def fields():
+        return [each["field"] for each in post(desk, {"batch": [unknown]}).json().get("ignored", [])]
+
+    assert fields() == ["batch[0].properties"]
+    path.write_text("sku,name,category\nnew,New,milk\n")
+    with another_engine(live) as other:
+        files = [listings.read("products", path)]
+        shop = other.shops[live.number]
+        other.call(shop, lambda work: listing.take(work, shop, files, live.clock())).result(60)
+    live.clock.ms += 60_000
+    assert fields() == []
 
 
 def test_of_many_fields_that_change_nothing_the_first_are_told(lasting):

@@ -16,8 +16,8 @@ import os
 import re
 import time
 import zlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar, cast
 
@@ -37,8 +37,8 @@ from regulars.ledger import verify
 from regulars.retail import explain
 from regulars.retail.catalog import Option
 from regulars.retail.decision import Reason
-from regulars.service import intake, naming, openapi, orders, segment, wire
-from regulars.service.clock import DAY_MS, is_zone
+from regulars.service import ignored, intake, naming, openapi, orders, segment, wire
+from regulars.service.clock import DAY_MS, ZONE_MEND, is_zone
 from regulars.service.engine import Engine
 from regulars.service.events import Did, Event, plain
 from regulars.service.keys import Keys, Principal, Role
@@ -57,7 +57,8 @@ CHANNELS = {
 }  # fmt: skip
 #: So many fields that change nothing are told of a delivery.
 MOST_IGNORED = 20
-ZONE_MEND = "Send an IANA name such as Europe/Berlin"
+#: How often the shelf is looked at anew because an event names what is not known.
+LOOK_MS = 60_000
 _ACTION: dict[int, Any] = {Action.OFFER: "offer", Action.OPTION: "option", Action.SILENCE: "silence"}
 _LOG = logging.getLogger("regulars.service")
 #: Milliseconds of the client's clock, as PostHog's browser client has them in the query.
@@ -171,24 +172,24 @@ async def _deliver(service: Service, asked: Asked, events: list[Event], *, alone
             event.gpc = True
     await service.engine.in_loop("in", asked.shop, events, asked.who.source)
     service.events.inc(len(events))
-    ignored = list(itertools.islice(_ignored(events, alone), MOST_IGNORED))
-    return wire.Done(ignored=ignored or msgspec.UNSET)
+    if ignored.strange(asked.shop, events):
+        await _look_again(service, asked)
+    found = list(itertools.islice(ignored.fields(asked.shop, events, alone=alone), MOST_IGNORED))
+    return wire.Done(ignored=found or msgspec.UNSET)
 
 
-def _ignored(events: Sequence[Event], alone: bool) -> Iterator[wire.Ignored]:
-    """Fields of events that are kept as they were told, for her to see, and change nothing."""
-    for k, event in enumerate(events):
-        if not (event.grants or event.traits):
-            continue
-        place = "" if alone else f"batch[{k}]."
-        zone = event.traits.get("timezone")
-        if event.did == Did.TOLD and zone is not None and not (isinstance(zone, str) and is_zone(zone)):
-            yield wire.Ignored(f"{place}timezone", f"{ZONE_MEND}.")
-        if event.did == Did.ALLOWED:
-            for word in event.grants:
-                if not intake.grants_of(word):
-                    named = f"{place}context.consent.categoryPreferences.{word[:40]}"
-                    yield wire.Ignored(named, f"{intake.MAY_BE_ALLOWED}.")
+async def _look_again(service: Service, asked: Asked) -> None:
+    """Know what was told of the shelf meanwhile, by whichever process; at most once a minute."""
+    shop = asked.shop
+    if asked.received_ms - service.looked.get(shop.number, 0) < LOOK_MS:
+        return
+    service.looked[shop.number] = asked.received_ms
+
+    def work_on(work: Transaction) -> None:
+        shop.shelved(work, work.tenant(shop.number).shelf)
+
+    with suppress(RegularsError):  # the events are durable, whatever becomes of this
+        await service.engine.in_loop("call", shop, (work_on, False))
 
 
 # ---- decisions ---------------------------------------------------------------------------------------------------
@@ -586,6 +587,7 @@ class Service:
 
     def __init__(self, engine: Engine, *, closes: bool = False) -> None:
         self.engine, self._closes = engine, closes
+        self.looked: dict[int, int] = {}  #: when a retailer's shelf was last looked at for unknown names
         self.keys = Keys(engine.store)
         self.registry = CollectorRegistry()
         self.registry.register(engine.taken)

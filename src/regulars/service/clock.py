@@ -11,6 +11,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from regulars.errors import SettingError
 
 DAY_MS = 86_400_000
+#: What to send instead of a time zone that is none.
+ZONE_MEND = "Send an IANA name such as Europe/Berlin"
 #: Milliseconds since 1970, UTC.
 Now = Callable[[], int]
 

@@ -45,7 +45,9 @@ def open_demo(store: Store, today: datetime.date, say: Callable[[str], None], ho
     assortment = importing.assortment_of(panel, complete_journey.load_shelf(panel), panel.days)
     start = sunday_before(today)
     until = (today - start).days
-    number, _ = open_shop(store, Opening(NAME, assortment, start, closed_day=until - 1, ready=False))
+    number, _ = open_shop(
+        store, Opening(NAME, assortment, start, closed_day=until - 1, currency=panel.currency, ready=False)
+    )
     with store.transaction() as work:
         shop = Shop(work.tenant(number), assortment)
     names = [f"household-{name}" for name in panel.households["household_id"].to_list()]

@@ -541,7 +541,16 @@ def _open(
     for each in listings:
         if each.kind == "products":
             assortment = listing.with_products(assortment, each)
-    opening = Opening(name, assortment, panel.start, zone, policy, closed_day=panel.days - 1, ready=False)
+    opening = Opening(
+        name,
+        assortment,
+        panel.start,
+        zone,
+        policy,
+        closed_day=panel.days - 1,
+        currency=panel.currency,
+        ready=False,
+    )
     number, made = open_shop(store, opening)
     with store.transaction() as work:
         shop = Shop(work.tenant(number), assortment)

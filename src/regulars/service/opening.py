@@ -33,6 +33,7 @@ class Opening:
     rules : of the house; None leaves pace to the policy and keeps the night quiet
     seed : names the luck, together with ``world`` as in a run
     closed_day : the last day that counts as learned from already
+    currency : of its amounts, by its code or sign; empty when nobody said
     ready : False when it is filled first, and is served once that is finished
     """
 
@@ -46,6 +47,7 @@ class Opening:
     seed: int = 1
     world: int = 0
     closed_day: int = -2
+    currency: str = ""
     ready: bool = True
 
 
@@ -73,6 +75,7 @@ def open_shop(store: Store, opening: Opening) -> tuple[int, dict[Role, str]]:
         "rules": None if opening.rules is None else dataclasses.asdict(opening.rules),
         "seed": opening.seed,
         "world": opening.world,
+        "currency": opening.currency,
         "ready": opening.ready,
     }
     with store.transaction() as work:

@@ -185,6 +185,7 @@ class Shop:
     told : what it told since
     retailer : the decision core, holding what was learned and no customer
     calendar : its days
+    currency : of its amounts; empty when nobody said
     """
 
     def __init__(self, tenant: TenantRow, assortment: Assortment) -> None:
@@ -192,6 +193,9 @@ class Shop:
         self.number, self.name, self.secret = tenant.retailer, tenant.name, tenant.secret
         self.assortment = self._base = assortment
         self.told = nothing_told(assortment)
+        self.currency: str = told.get(
+            "currency", ""
+        )  # of retailers that were set up before it was asked for, nothing
         self.calendar = Calendar(datetime.date.fromisoformat(told["start"]), told["zone"])
         self.settings = msgspec.json.encode([told["policy"], told["policy_settings"]]).decode()
         catalog = assortment.catalog
