@@ -301,7 +301,10 @@ def _purchased(
 def _new_orders(work: Transaction, shop: Shop, members: list[tuple[int, Event]], today: int) -> set[str]:
     """Orders of which nothing was heard before, neither a purchase nor a refund."""
     orders = {naming.digest(shop.secret, Name("order", e.order)): e.order for _, e in members if e.order}
-    return {orders[digest] for digest in work.first_seen(shop.number, list(orders), today)}
+    new = work.first_seen(shop.number, list(orders), today)
+    # What is told of an order later is remembered as long.
+    work.seen_again(shop.number, [digest for digest in orders if digest not in new], today)
+    return {orders[digest] for digest in new}
 
 
 def _told_again(

@@ -26,30 +26,26 @@ def told_under(work: Transaction, shop: Shop, seats: Seats, customer: int) -> li
 
 def baskets(shop: Shop, told: Sequence[Event]) -> list[tuple[int, list[Line]]]:
     """Her baskets as (day, lines), without what she brought back."""
-    back: dict[str, Counter[str] | None] = {}
+    back: dict[str, list[tuple[int, Counter[str] | None]]] = defaultdict(list)
     for event in told:
         if event.did == Did.REFUNDED:
-            gone = back.setdefault(event.order, Counter())
-            if not event.lines:
-                back[event.order] = None
-            elif gone is not None:
-                for line in event.lines:
-                    gone[_called(shop, line)[0]] += line.units
+            gone: Counter[str] = Counter()
+            for line in event.lines:
+                gone[_called(shop, line)[0]] += line.units
+            back[event.order].append((shop.calendar.day(event.at_ms), gone if event.lines else None))
     found = []
     once_more = again(shop, told)
-    for k, event in enumerate(told):
-        if event.did != Did.PURCHASED or k in once_more:
-            continue
-        lines = event.lines
-        if event.order and event.order in back:
-            gone = back[event.order]
-            lines = (
-                []
-                if gone is None
-                else [line for line in (_less(shop, line, gone) for line in lines) if line.units > 0]
-            )
+    places = [k for k, event in enumerate(told) if event.did == Did.PURCHASED and k not in once_more]
+    # The earliest is taken back first, whoever told of it.
+    for event in sorted((told[k] for k in places), key=lambda event: event.at_ms):
+        day, lines = shop.calendar.day(event.at_ms), event.lines
+        for since, less in back.get(event.order, ()) if event.order else ():
+            if day - since > WINDOW_DAYS:
+                continue  # the number was given to another order since
+            lines = [] if less is None else [_less(shop, line, less) for line in lines]
+            lines = [line for line in lines if line.units > 0]
         if lines:
-            found.append((shop.calendar.day(event.at_ms), lines))
+            found.append((day, lines))
     return found
 
 

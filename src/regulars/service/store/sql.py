@@ -404,6 +404,14 @@ class Transaction(ABC):
             "seen", ("retailer", "digest", "day"), "digest", [(retailer, each, day) for each in unique]
         )
 
+    def seen_again(self, retailer: int, digests: Sequence[str], day: int) -> None:
+        """The window of these begins anew."""
+        if digests:
+            self.tell(
+                "UPDATE seen SET day = ? WHERE retailer = ? AND day < ? AND digest {among}",
+                (day, retailer, day, list(digests)),
+            )
+
     def seen(self, retailer: int, digests: Sequence[str]) -> set[str]:
         """Which of these messages were seen within the window."""
         found = self.ask(
