@@ -90,10 +90,10 @@ def track(event, user="anna", **more):
     return {"type": "track", "event": event, "userId": user, **more}
 
 
-def order(user="anna", sku="p0", **more):
+def order(user="anna", sku="p0", order_id="o-1", **more):
     """An Order Completed of two units."""
     products = [{"product_id": sku, "quantity": 2, "price": 1.5, "coupon": None}]
-    return track("Order Completed", user, properties={"order_id": "o-1", "products": products}, **more)
+    return track("Order Completed", user, properties={"order_id": order_id, "products": products}, **more)
 
 
 def iso(ms):

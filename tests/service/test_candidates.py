@@ -63,7 +63,7 @@ def bought(desk, user="anna"):
     desk.allow(user)
     for day in (1, 3, 5, 7, 9):
         for sku in FAVOURITES:
-            desk.send(order(user, sku, timestamp=iso(at(day))))
+            desk.send(order(user, sku, f"{day} {sku}", timestamp=iso(at(day))))
 
 
 def offers(desk, candidates, user="anna", days=range(10, 40)):
