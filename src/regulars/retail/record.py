@@ -271,6 +271,8 @@ _COMPLAIN = 1 << Reaction.COMPLAIN
 _OPEN = 1 << Reaction.OPEN
 _CLICKS = (1 << Reaction.CLICK) | (1 << Reaction.REDEEM) | (1 << Reaction.BUY)
 _UNLIKE = 1 << Reaction.UNLIKE
+#: Reactions by which she leaves a channel, or all of them.
+LEAVING = 1 << Reaction.UNSUBSCRIBE | 1 << Reaction.COMPLAIN | 1 << Reaction.BLOCK
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

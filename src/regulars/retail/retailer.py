@@ -31,13 +31,11 @@ from regulars.retail.policies import Policy
 from regulars.retail.predicted_verdict import PredictedVerdict, measured, probabilities
 from regulars.retail.record import CELLS, U16, Record
 from regulars.retail.relevance import RelevanceWeights
-from regulars.terms import I32, NEVER, U8, Channel, Lines, Messages, Purpose, Reaction, Scope
+from regulars.terms import I32, NEVER, U8, Channel, Lines, Messages, Purpose, Scope
 
 USUAL_INTERVAL_DAYS = 30.0  # of a category that nobody bought twice yet; weighs 20 intervals
 USUAL_POPULARITY = 0.03  # lines a basket of a category that nobody bought yet; weighs 200 baskets
 AFFINITY_EVERY_DAYS = 7
-#: Reactions by which she leaves a channel, or all of them.
-LEAVING = 1 << Reaction.UNSUBSCRIBE | 1 << Reaction.COMPLAIN | 1 << Reaction.BLOCK
 #: Without rules of the house the policy's own pace holds, and nobody is woken at night.
 HOUSE_RULES = ContactRules(per_day=None, per_week=None, per_month=None, per_channel=None)
 
@@ -413,7 +411,7 @@ class Retailer:
             day + self.rules.unlike_days,
         )
         # It is a change of what she allows also where the channel was shut already.
-        np.add.at(self.consent.epoch, decisions.customer[reactions & LEAVING != 0], np.uint32(1))
+        np.add.at(self.consent.epoch, decisions.customer[reactions & records.LEAVING != 0], np.uint32(1))
         self._left(day, decisions.customer, closed)
 
     def _left(self, day: int, rows: I32, closed: U8) -> None:

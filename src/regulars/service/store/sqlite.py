@@ -87,11 +87,8 @@ class SqliteStore(Store):
     def __init__(self, path: str) -> None:
         self.path = Path(path)
         self._lock = threading.Lock()
-        self._since, self._every, self._grown = (
-            0,
-            LOOK,
-            0,
-        )  # transactions since it was copied, until it is; its size then
+        self._since, self._every = 0, LOOK  # transactions since the log was copied, and until it is
+        self._grown = 0  # how large its file was then
         turn = Path(f"{path}-turn")
         new = not turn.exists()
         try:
