@@ -41,8 +41,6 @@ class PostgresTransaction(Transaction):
 
     def ask(self, text: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """See :class:`Transaction`."""
-        if " JOIN person_key " in text:
-            text = text.replace(" FOR UPDATE", " FOR UPDATE OF c")
         return self._at.execute(_asked(text), values).fetchall()
 
     def tell(self, text: str, values: Sequence[Any] = ()) -> int:

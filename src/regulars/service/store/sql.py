@@ -188,9 +188,10 @@ class Transaction(ABC):
             return {}
         found = self.ask(
             "SELECT c.customer, c.into_customer, c.consent, c.contact, c.known, c.profile, c.entries, c.chain, "
-            "c.version, c.kept, k.key "
-            "FROM customer c JOIN person_key k ON k.retailer = c.retailer AND k.customer = c.customer "
-            "WHERE c.retailer = ? AND c.customer {among} ORDER BY c.customer"
+            # Not a join: as long as PostgreSQL has not counted the rows, it would read every key for it.
+            "c.version, c.kept, "
+            "(SELECT k.key FROM person_key k WHERE k.retailer = c.retailer AND k.customer = c.customer) "
+            "FROM customer c WHERE c.retailer = ? AND c.customer {among} ORDER BY c.customer"
             + (self.FOR_CHANGE if change else ""),
             (retailer, sorted(set(numbers))),
         )
@@ -209,6 +210,7 @@ class Transaction(ABC):
                 bytes(row[10]),
             )
             for row in found
+            if row[10] is not None
         }
 
     def everybody(self, retailer: int, *, merged: bool = False) -> list[int]:
