@@ -162,14 +162,17 @@ def test_a_version_is_kept_for_a_decision_about_the_day_before_it(url, clock, tm
         max_size=30,
     )
 )
-def test_a_price_that_a_later_one_overrules_on_all_days_that_are_left_is_dropped(told):
+def test_a_price_that_a_later_one_overrules_is_dropped(told):
     days = [(product, first, first + length, offer) for product, first, length, offer in told]
     columns = zip(*((p, f, u, 300 + k, o) for k, (p, f, u, o) in enumerate(days)), strict=True)
     rows = pl.DataFrame(list(columns) or [[]] * 5, schema=dict.fromkeys(catalogs.Prices._fields, pl.Int32))
     left = [
         300 + k for k, (product, first, until, offer) in enumerate(days)
         if until >= 2 and not any(
-            p == product and f <= max(first, 2) and u >= until and (o != catalogs.UNTOLD or offer == catalogs.UNTOLD)
+            p == product and (
+                f <= max(first, 2) and u >= until and (o != catalogs.UNTOLD or offer == catalogs.UNTOLD)
+                or f == first and u >= 2 and o >= 0 and offer >= 0
+            )
             for p, f, u, o in days[k + 1 :]
         )
     ]  # fmt: skip
@@ -230,6 +233,10 @@ def test_of_two_prices_for_a_day_the_later_counts(url, clock, tmp_path):
         {"milk": 0.5, "bread": 0.25}, {"bread": 0.25}, {"bread": 0.25}, {"milk": 0.5, "bread": 0.5},
         {"milk": 0.5, "bread": 0.25}, {"milk": 0.5, "bread": 0.25}, {},
     ]  # fmt: skip
+    # The same offer with another last day.
+    take(live, told(tmp_path, "prices", PRICES, f"p2,4.00,3.00,{date(1)},{date(6)}"))
+    assert [standing(live, day)["bread"] for day in (5, 6)] == [0.25, 0.25]
+    assert "bread" not in standing(live, 7) and standing(live, 7) == standing(live, 9) == {"milk": 0.5}
     live.close()
 
 

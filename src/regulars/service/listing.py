@@ -201,10 +201,14 @@ def _prices(
 
 
 def _overruled(rows: pl.DataFrame, today: int) -> pl.DataFrame:
-    """Without rows whose days are over, or that a later row overrules on all days that are left."""
+    """Without rows whose days are over, or that a later row overrules: on all days that are left, or as the same offer.
+
+    An offer is known by its product and first day: told again with another end, it ends there.
+    """
     rows = rows.filter(pl.col("last_day") >= today).with_row_index("place").sort("product", "place")
     product, last = rows["product"].to_numpy(), rows["last_day"].to_numpy()
     first, silent = rows["first_day"].to_numpy(), (rows["offer_cents"] == UNTOLD).to_numpy()
+    offered = (rows["offer_cents"] >= 0).to_numpy()
     stands = np.ones(rows.height, np.bool_)
     # Each row beside the next of its product, then beside the one after: no more at a time than there are rows.
     row = np.arange(rows.height)
@@ -216,6 +220,7 @@ def _overruled(rows: pl.DataFrame, today: int) -> pl.DataFrame:
         later = row + ahead
         covers = (np.maximum(first[row], today) >= first[later]) & (last[row] <= last[later])
         covers &= silent[row] | ~silent[later]
+        covers |= offered[row] & offered[later] & (first[row] == first[later])
         stands[row[covers]] = False
         row = row[~covers]
     return rows.filter(pl.Series(stands)).sort("place").select(*Prices._fields)
