@@ -65,8 +65,8 @@ def test_the_shipped_scenario_as_it_is_keeps_its_plain_name():
     from regulars import settings
 
     plain = settings.load("one-chain")
-    assert cli._run_name(plain.changed(seed=4), "one-chain") == "one-chain-4"
-    names = {cli._run_name(plain.changed(days=days), "one-chain") for days in (30, 40)}
+    assert cli.rehearse._run_name(plain.changed(seed=4), "one-chain") == "one-chain-4"
+    names = {cli.rehearse._run_name(plain.changed(days=days), "one-chain") for days in (30, 40)}
     assert len(names) == 2 and all(name.startswith("one-chain-1-") for name in names)
 
 
@@ -283,7 +283,7 @@ def test_data_of_less_than_a_year_are_lived_as_far_as_they_go(regulars, tmp_path
 def test_help_lists_every_mechanism():
     from regulars.consumers import priors
 
-    assert tuple(priors.ABLATIONS) == cli.MECHANISMS
+    assert tuple(priors.ABLATIONS) == cli.rehearse.MECHANISMS
 
 
 def test_more_consumers_than_households_is_said(regulars, tmp_path):

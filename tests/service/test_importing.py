@@ -164,7 +164,7 @@ def test_one_that_is_not_ready_is_told_beside_others(file, tmp_path, monkeypatch
     said = []
     host.run(file, "127.0.0.1", 0, 1, False, said.append)
     assert "not finished: mine" in said[0]
-    with cli._live(file, None) as (_, shop):
+    with cli.stores.live_engine(file, None) as (_, shop):
         assert shop.name == "other"
 
 
@@ -173,7 +173,7 @@ def test_one_that_is_not_ready_is_told_beside_others(file, tmp_path, monkeypatch
 
 def bought(url, user="anna", name="mine"):
     """Her purchases as (day, units, order), in the order of days."""
-    with cli._live(url, name) as (engine, shop):
+    with cli.stores.live_engine(url, name) as (engine, shop):
 
         def read(work):
             (who,) = work.aliases(shop.number, [digest(shop.secret, Name(USER, user))]).values()
@@ -228,7 +228,7 @@ def test_purchases_fall_on_their_day_in_every_zone(file, tmp_path, zone):
 
 def allowed(url, user):
     """Bits of her scopes, and of her channels; None of nobody."""
-    with cli._live(url, "mine") as (engine, shop):
+    with cli.stores.live_engine(url, "mine") as (engine, shop):
 
         def read(work):
             found = work.aliases(shop.number, [digest(shop.secret, Name(USER, user))])
@@ -241,7 +241,7 @@ def allowed(url, user):
 
 
 def erase(url, user):
-    with cli._live(url, "mine") as (engine, shop):
+    with cli.stores.live_engine(url, "mine") as (engine, shop):
 
         def gone(work):
             found = work.aliases(shop.number, [digest(shop.secret, Name(USER, user))])
@@ -293,7 +293,7 @@ def test_whoever_was_erased_is_vouched_for_by_no_import(file, tmp_path):
 )
 def test_contact_without_a_channel_is_said_at_the_end(file, tmp_path, capsys, words, warned):
     sales(tmp_path / "a.csv", week())
-    cli.import_(tmp_path / "a.csv", "mine", file, granted=words)
+    cli.imports.import_(tmp_path / "a.csv", "mine", file, granted=words)
     last = capsys.readouterr().err.strip().splitlines()[-1]
     said = "contact is allowed, but no channel is open: add --granted contact.email"
     assert last.startswith(said) == warned
@@ -316,14 +316,14 @@ def test_another_zone_or_policy_is_refused(file, tmp_path, option, word):
 def test_what_became_of_baskets_is_printed(file, tmp_path, capsys):
     sales(tmp_path / "a.csv", week())
     sales(tmp_path / "b.csv", week("2026-03-21,anna,beer,2.50,1,late", "2026-03-21,eva,milk,2.50,1,e"))
-    cli.import_(tmp_path / "a.csv", "mine", file)
+    cli.imports.import_(tmp_path / "a.csv", "mine", file)
     first = capsys.readouterr().out
     assert "told this once" in first and "count once" not in first
-    cli.import_(tmp_path / "b.csv", "mine", file)
+    cli.imports.import_(tmp_path / "b.csv", "mine", file)
     again = capsys.readouterr().out
     assert "4 baskets were here before" in again and "2 baskets are not kept" in again
     assert "that the retailer does not have" not in again
-    cli.import_(tmp_path / "b.csv", "mine", file, json=True)
+    cli.imports.import_(tmp_path / "b.csv", "mine", file, json=True)
     assert json.loads(capsys.readouterr().out)["again"] == 6
 
 
@@ -336,7 +336,7 @@ def test_lines_of_unknown_categories_are_counted(file, tmp_path, capsys):
     ]
     bring(file, sales(tmp_path / "a.csv", known, header))
     sales(tmp_path / "b.csv", [*known, "2026-03-21,anna,beer,drinks,2.50,1,late"], header)
-    cli.import_(tmp_path / "b.csv", "mine", file)
+    cli.imports.import_(tmp_path / "b.csv", "mine", file)
     assert "1 line of a category that the retailer does not have" in capsys.readouterr().out
 
 
@@ -344,17 +344,17 @@ def test_a_single_basket_can_be_added_to_a_retailer_that_is_there(file, tmp_path
     (tmp_path / "b.csv").write_text(f"{HEADER}\n2026-03-21,anna,milk,2.50,3,late\n", "utf-8")
     for name in ("mine", "mien"):
         with pytest.raises(BadInput, match=rf"two cards.*\? This would set '{name}' up.*has (none|mine)"):
-            cli.import_(tmp_path / "b.csv", name, file)
+            cli.imports.import_(tmp_path / "b.csv", name, file)
         assert (tmp_path / "store.db").exists() == (name == "mien")
         bring(file, sales(tmp_path / "a.csv", week()))
-    cli.import_(tmp_path / "b.csv", "mine", file)
+    cli.imports.import_(tmp_path / "b.csv", "mine", file)
     assert bought(file)[-1] == ("2026-03-21", 3, "late")
 
 
 def test_a_few_days_set_no_retailer_up(file, tmp_path):
     (tmp_path / "b.csv").write_text("\n".join([HEADER, *week()[:4]]) + "\n", "utf-8")
     with pytest.raises(BadInput, match="1 day is too few to see anyone return: give at least 14"):
-        cli.import_(tmp_path / "b.csv", "mine", file)
+        cli.imports.import_(tmp_path / "b.csv", "mine", file)
 
 
 # ---- words that cannot be ------------------------------------------------------------------------------------------
@@ -364,21 +364,21 @@ def test_a_few_days_set_no_retailer_up(file, tmp_path):
 def test_a_retailer_without_a_name_is_refused(file, tmp_path, name):
     sales(tmp_path / "a.csv", week())
     with pytest.raises(SettingError, match=r"--retailer .* names nobody"):
-        cli.import_(tmp_path / "a.csv", name, file)
-    cli.import_(tmp_path / "a.csv", "mine", file)
-    for command in (cli.verify, lambda **told: cli.replay("x", **told)):
+        cli.imports.import_(tmp_path / "a.csv", name, file)
+    cli.imports.import_(tmp_path / "a.csv", "mine", file)
+    for command in (cli.live.verify, lambda **told: cli.live.replay("x", **told)):
         with pytest.raises(SettingError, match=r"--retailer .* names nobody"):
             command(store=file, retailer=name)
-    cli.verify(store=file)
+    cli.live.verify(store=file)
 
 
 @pytest.mark.parametrize("currency", ["XYZW", "eu1", "12"])
 def test_a_currency_that_is_none_is_refused(file, tmp_path, currency):
     sales(tmp_path / "a.csv", week())
     with pytest.raises(SettingError, match=f"{currency!r}.*three letters"):
-        cli.import_(tmp_path / "a.csv", "mine", file, currency=currency)
+        cli.imports.import_(tmp_path / "a.csv", "mine", file, currency=currency)
     assert not (tmp_path / "store.db").exists()
-    cli.import_(tmp_path / "a.csv", "mine", file, currency="EUR")
+    cli.imports.import_(tmp_path / "a.csv", "mine", file, currency="EUR")
 
 
 def test_what_may_be_granted_is_told(file, tmp_path):

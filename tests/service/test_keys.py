@@ -122,7 +122,7 @@ def test_what_was_read_long_ago_lets_nobody_in_before_it_is_read_anew(desk):
 
 def keys(live, capsys, **words):
     """What the command tells."""
-    cli.keys(store=live.url, retailer="corner", json=True, **words)
+    cli.live.keys(store=live.url, retailer="corner", json=True, **words)
     return json.loads(capsys.readouterr().out)
 
 
@@ -135,7 +135,7 @@ def test_keys_are_listed_by_role_and_never_told(live, capsys):
     told = keys(live, capsys)
     assert [(each["role"], each["name"]) for each in told["keys"]] == [(role.value,) * 2 for role in Role]
     assert [each["id"] for each in told["keys"]] == [digest(live.keys[role])[:12] for role in Role]
-    cli.keys(store=live.url)
+    cli.live.keys(store=live.url)
     printed = capsys.readouterr().out
     assert all(each["id"] in printed for each in told["keys"]) and "--revoke ID" in printed
     assert not any(key in printed + json.dumps(told) for key in live.keys.values())
@@ -173,7 +173,7 @@ def test_nobody_withdraws_a_key_of_another_retailer(desk, capsys):
         assert rival not in str(refused.value)
     assert status(desk, rival) == 404
     with pytest.raises(SettingError, match="has 2 retailers"):
-        cli.keys(store=desk.live.url)
+        cli.live.keys(store=desk.live.url)
 
 
 @pytest.mark.parametrize(

@@ -170,8 +170,8 @@ def test_a_price_that_a_later_one_overrules_is_dropped(told):
         300 + k for k, (product, first, until, offer) in enumerate(days)
         if until >= 2 and not any(
             p == product and (
-                f <= max(first, 2) and u >= until and (o != catalogs.UNTOLD or offer == catalogs.UNTOLD)
-                or f == first and u >= 2 and o >= 0 and offer >= 0
+                (f <= max(first, 2) and u >= until and (o != catalogs.UNTOLD or offer == catalogs.UNTOLD))
+                or (f == first and u >= 2 and o >= 0 and offer >= 0)
             )
             for p, f, u, o in days[k + 1 :]
         )
@@ -692,19 +692,19 @@ def test_a_file_of_which_no_row_can_be_used_is_refused_when_all_else_was_done(fi
     given = {kind: tmp_path / "p.csv", "rejects": tmp_path / "rejects.csv"}
     if kind != "products":  # of which purchases beside them are read more strictly
         with pytest.raises(BadInput, match=said):
-            cli.import_(tmp_path / "a.csv", "new", file, **given)
+            cli.imports.import_(tmp_path / "a.csv", "new", file, **given)
         assert "told this once" in capsys.readouterr().out
-        cli.verify(store=file, retailer="new")
+        cli.live.verify(store=file, retailer="new")
     bring(file, sales(tmp_path / "a.csv", week()))
     capsys.readouterr()
     with pytest.raises(BadInput, match=said):
-        cli.import_(None, "mine", file, **given)
+        cli.imports.import_(None, "mine", file, **given)
     assert f"of {kind}, " in capsys.readouterr().out
     assert len((tmp_path / "rejects.csv").read_text().splitlines()) == len(rows)
     if kind == "prices":  # the other file counts
         (tmp_path / "s.csv").write_text("sku,stock\nmilk,0\n")
         with pytest.raises(BadInput, match=said):
-            cli.import_(None, "mine", file, **given, stock=tmp_path / "s.csv")
+            cli.imports.import_(None, "mine", file, **given, stock=tmp_path / "s.csv")
         assert "1 of them is sold out" in capsys.readouterr().out
 
 
@@ -718,7 +718,7 @@ def test_the_command_takes_every_file_and_lists_what_it_left_out(file, tmp_path,
     soon = (datetime.datetime.now(datetime.UTC).date() + datetime.timedelta(days=30)).isoformat()
     (tmp_path / "p.csv").write_text(f"sku,Preis,offer,until\nmilk,2.5,2,{soon}\nbeer,1,,\n")
     out = tmp_path / "rejects.csv"
-    cli.import_(
+    cli.imports.import_(
         tmp_path / "a.csv",
         "mine",
         file,
@@ -739,20 +739,22 @@ def test_the_command_takes_every_file_and_lists_what_it_left_out(file, tmp_path,
         and lines[1].startswith("a.csv,")
         and "p.csv,3,prices: unknown product,sku,beer" in lines[2]
     )
-    cli.import_(None, None, file, prices=tmp_path / "p.csv", columns=["price=Preis"], json=True, rejects=out)
+    cli.imports.import_(
+        None, None, file, prices=tmp_path / "p.csv", columns=["price=Preis"], json=True, rejects=out
+    )
     assert json.loads(capsys.readouterr().out)["offers"] == 1
     assert len(out.read_text().splitlines()) == 2
     with pytest.raises(SettingError, match="there is nothing to import"):
-        cli.import_(None, "mine", file)
+        cli.imports.import_(None, "mine", file)
     with pytest.raises(SettingError, match="would overwrite"):
-        cli.import_(None, "mine", file, prices=out, rejects=out)
+        cli.imports.import_(None, "mine", file, prices=out, rejects=out)
     with pytest.raises(SettingError, match="no --stock among"):
-        cli.import_(None, "mine", file, prices=tmp_path / "p.csv", columns=["stock.sku=x"])
+        cli.imports.import_(None, "mine", file, prices=tmp_path / "p.csv", columns=["stock.sku=x"])
 
 
 def test_whoever_is_nobody_is_shown_what_was_told(file, tmp_path):
     bring(file, sales(tmp_path / "a.csv", week()), told(tmp_path, "prices", *OFFERED))
-    with cli._live(file, "mine") as (engine, shop):
+    with cli.stores.live_engine(file, "mine") as (engine, shop):
         now = engine.now = lambda: at(80)
         answer = engine.decide(shop, [Ask(-1, None, now())]).result(60)[0]
         assert answer.stored.reason == Reason.NO_PERMISSION

@@ -187,9 +187,9 @@ class Transaction(ABC):
         if not numbers:
             return {}
         found = self.ask(
-            "SELECT c.customer, c.into_customer, c.consent, c.contact, c.known, c.profile, c.entries, c.chain, "
-            # Not a join: as long as PostgreSQL has not counted the rows, it would read every key for it.
+            "SELECT c.customer, c.into_customer, c.consent, c.contact, c.known, c.profile, c.entries, c.chain, "  # noqa: S608
             "c.version, c.kept, "
+            # Not a join: as long as PostgreSQL has not counted the rows, it would read every key for it.
             "(SELECT k.key FROM person_key k WHERE k.retailer = c.retailer AND k.customer = c.customer) "
             "FROM customer c WHERE c.retailer = ? AND c.customer {among} ORDER BY c.customer"
             + (self.FOR_CHANGE if change else ""),
