@@ -69,8 +69,9 @@ READERS = {
     "fidelity/lived.py": {"optin"},
     # The live engine moves records between store and retailer, and shows her all that is stored.
     "service/rows.py": {"bought", "customer"},
-    "service/app.py": {"bought", "optin"},
-    "service/intake.py": None,
+    "service/routes.py": {"bought", "optin"},
+    "service/intake.py": {"last_visit"},
+    "service/merging.py": None,
     "service/importing.py": {"optin", "customer"},
 }
 

@@ -4,11 +4,11 @@ from contextlib import contextmanager
 
 import msgspec
 
-from regulars.service import intake
+from regulars.service import audit, orders
+from regulars.service.decided import Ask
 from regulars.service.engine import Engine
 from regulars.service.events import Did, Event, Line
 from regulars.service.naming import ANONYMOUS, USER, Name
-from regulars.service.shop import Ask
 from regulars.service.store import open_store
 
 from .conftest import at
@@ -18,7 +18,7 @@ EVERYTHING = {
     "contact": True, "purchases": True, "stated": True, "demographics": True, "contact.email": True, "contact.app": True,
 }  # fmt: skip
 #: What is worked out from purchases and nothing else.
-PURCHASES = intake.FROM_PURCHASES
+PURCHASES = orders.FROM_PURCHASES
 
 
 def allow(user="", day=0, hour=9, device="", message="", **words):
@@ -137,11 +137,11 @@ def holds_together(live, shop=None):
     shop = shop or live.shop
 
     def work_on(work):
-        told = shop.verified(work)
+        told = audit.verified(shop, work)
         assert not told["broken"], told
         ids = [row[0] for row in work.ask("SELECT id FROM decision WHERE retailer = ?", (shop.number,))]
         for name in ids:
-            differs = shop.replayed(work, name)
+            differs = audit.replayed(shop, work, name)
             assert differs == [], (name, differs)
         return len(ids)
 

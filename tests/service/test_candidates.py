@@ -8,9 +8,9 @@ import pytest
 
 from regulars.retail import catalog as catalogs
 from regulars.retail.catalog import Among
-from regulars.service import letters, listing, remote
+from regulars.service import audit, letters, listing, remote
 from regulars.service.assortment import Assortment
-from regulars.service.shop import ANYTHING, Ask, Limit, Stored
+from regulars.service.decided import ANYTHING, Ask, Limit, Stored
 from regulars.sources import listings
 from regulars.terms import NONE, OfferKind, Offers
 
@@ -176,9 +176,9 @@ def test_a_decision_among_candidates_is_made_again_equal(often):
     shop = often.live.shop
 
     def without(work):
-        row, stored, _ = shop.looked_up(work, names[0])
+        row, stored, _ = audit.looked_up(shop, work, names[0])
         bare = msgspec.structs.replace(stored, limit=Limit(categories=(NAMES.index("tea"),)))
-        return shop.made_again(work, row, bare).category, stored.category
+        return audit.made_again(shop, work, row, bare).category, stored.category
 
     again, then = often.live.call(without)
     assert again != then
@@ -190,7 +190,7 @@ def test_a_decision_of_before_there_were_candidates_is_read(often):
     shop = often.live.shop
 
     def older(work):
-        row, stored, seats = shop.looked_up(work, name)
+        row, stored, seats = audit.looked_up(shop, work, name)
         kept = [getattr(stored, each) for each in stored.__struct_fields__[:-1]]
         body = msgspec.msgpack.encode(kept)
         assert msgspec.msgpack.decode(body, type=Stored) == stored and stored.limit == ANYTHING

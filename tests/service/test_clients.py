@@ -17,8 +17,8 @@ from rudderstack.analytics.client import Client as Rudder
 from segment.analytics.client import Client as Segment
 
 from regulars.service import keys
-from regulars.service.app import POSTHOG_PATHS
 from regulars.service.opening import Opening, open_shop
+from regulars.service.routes import POSTHOG_PATHS
 from regulars.service.store import open_store
 
 from .conftest import START, at, corner_shop

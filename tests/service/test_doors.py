@@ -7,8 +7,8 @@ from urllib.parse import quote
 
 import pytest
 
-from regulars.service.app import POSTHOG_PATHS, ROUTES
 from regulars.service.keys import Role
+from regulars.service.routes import POSTHOG_PATHS, ROUTES
 
 from .desk import order, track
 

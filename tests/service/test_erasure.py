@@ -22,7 +22,7 @@ import pytest
 from hypothesis import settings
 
 from regulars.retail.decision import Reason
-from regulars.service import intake, letters
+from regulars.service import idempotency, intake, letters
 from regulars.service.engine import TIDY_S, Engine
 from regulars.service.events import Event
 from regulars.service.seal import Seal
@@ -351,9 +351,9 @@ def test_an_answer_about_somebody_who_was_erased_meanwhile_is_not_kept(live):
     said = say(live, "ada")
 
     def erased_meanwhile(work):
-        assert live.shop.claimed(work, "key", "request", live.clock()) is None
+        assert idempotency.claimed(live.shop, work, "key", "request", live.clock()) is None
         work.erase(live.number, [number_of_her], 0)
-        live.shop.answered(work, "key", live.clock(), 200, b"what was said to her", said.id)
+        idempotency.answered(live.shop, work, "key", live.clock(), 200, b"what was said to her", said.id)
         return work.ask("SELECT digest FROM claim")
 
     number_of_her = number(live, "ada")
@@ -366,15 +366,15 @@ def test_an_answer_whose_key_was_not_restored_with_it_is_given_anew(live):
 
     def without_keys(work):
         now = live.clock()
-        live.shop.claimed(work, "key", "request", now)
-        live.shop.answered(work, "key", now, 200, b"what was said to her", said.id)
-        assert live.shop.claimed(work, "key", "request", now) == (
+        idempotency.claimed(live.shop, work, "key", "request", now)
+        idempotency.answered(live.shop, work, "key", now, 200, b"what was said to her", said.id)
+        assert idempotency.claimed(live.shop, work, "key", "request", now) == (
             "request",
             200,
             b"what was said to her",
         )
         work.tell("DELETE FROM person_key")
-        return live.shop.claimed(work, "key", "request", now)
+        return idempotency.claimed(live.shop, work, "key", "request", now)
 
     assert live.call(without_keys) is None
 

@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 
 from regulars.retail import catalog as catalogs
 from regulars.retail.decision import Reason
-from regulars.service import intake, segment
+from regulars.service import audit, intake, orders, segment
 from regulars.service.assortment import Assortment
 from regulars.service.clock import DAY_MS
+from regulars.service.decided import Ask
 from regulars.service.events import Did, Event, Line
 from regulars.service.naming import Name
 from regulars.service.problems import Refused
-from regulars.service.shop import Ask
 from regulars.terms import Action, Channel, OfferKind, Offers, Purpose, Scope
 
 from .conftest import DAYS, NAMES, Clock, Live, at
@@ -310,7 +310,7 @@ def test_two_messages_of_one_day_are_reacted_to_apart(open_with, clock):
     hear(live, react("ada", second.id, "OPEN", "CLICK"))
 
     def work_on(work):
-        return [live.shop.looked_up(work, each.id)[1].reactions for each in (first, second)]
+        return [audit.looked_up(live.shop, work, each.id)[1].reactions for each in (first, second)]
 
     assert live.call(work_on) == [0, 3]
     holds_together(live)
@@ -492,9 +492,9 @@ def rebuilt(live, user):
 
     def work_on(work):
         seats = live.shop.seat(work, [who])
-        intake.rebuild(work, live.shop, seats, [who])
+        orders.rebuild(work, live.shop, seats, [who])
         return {
-            name: getattr(seats.record, name)[seats.place[who]].tolist() for name in intake.FROM_PURCHASES
+            name: getattr(seats.record, name)[seats.place[who]].tolist() for name in orders.FROM_PURCHASES
         }
 
     return live.call(work_on)

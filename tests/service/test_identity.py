@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from regulars.retail.decision import Reason
-from regulars.service import intake, naming
+from regulars.service import intake, merging, naming
 from regulars.service.events import Did, Event
 from regulars.service.naming import ANONYMOUS, EMAIL, Name, digest
 from regulars.terms import Action, Channel, Purpose, Scope
@@ -84,7 +84,7 @@ def test_an_order_that_her_device_and_the_server_told_counts_once_when_the_devic
     assert column(live, "ada", "spend_cents") == 300 and column(live, "ada", "visits") == 1
     ada = number(live, "ada")
     phone = live.call(lambda work: work.merged_from(live.number, ada))
-    live.call(lambda work: intake.unmerge(work, live.shop, phone[0], 3))
+    live.call(lambda work: merging.unmerge(work, live.shop, phone[0], 3))
     # Each of them was told of the order, and each has it.
     assert column(live, "ada", "spend_cents") == 300
     assert number(live, device="phone") != ada
@@ -271,7 +271,7 @@ def test_a_channel_that_she_closed_since_the_merge_stays_closed_when_they_stand_
         hear(live, tell(user, device=phone))
         if closed:
             hear(live, allow(user, contact__app=False))
-        assert live.call(lambda work, device=device: intake.unmerge(work, live.shop, device, 0))
+        assert live.call(lambda work, device=device: merging.unmerge(work, live.shop, device, 0))
         assert bool(column(live, user, "optin") >> Channel.APP & 1) != closed
 
 
@@ -285,7 +285,7 @@ def test_a_channel_that_she_left_by_a_reaction_stays_closed_when_they_stand_apar
     hear(live, tell("ada", device="phone"))
     assert not column(live, "ada", "optin") >> Channel.EMAIL & 1
     hear(live, react("ada", said.id, left))
-    assert live.call(lambda work: intake.unmerge(work, live.shop, device, 0))
+    assert live.call(lambda work: merging.unmerge(work, live.shop, device, 0))
     assert not column(live, "ada", "optin") >> Channel.EMAIL & 1
 
 
@@ -308,7 +308,7 @@ def test_a_device_whose_first_event_comes_with_her_name_can_be_taken_apart(live)
     hear(live, wish("", "tea", 0, "phone"), tell("ada", device="phone"))
     assert number(live, device="phone") == number(live, "ada")
     device = live.call(lambda work: device_itself(work, live, "phone"))
-    assert live.call(lambda work: intake.unmerge(work, live.shop, device, 0))
+    assert live.call(lambda work: merging.unmerge(work, live.shop, device, 0))
     assert number(live, device="phone") != number(live, "ada")
 
 
@@ -333,7 +333,7 @@ def merged(live, clock):
 
 def test_a_merge_can_be_undone_and_both_stand_apart_again(live, clock):
     before, device, theirs = merged(live, clock)
-    assert live.call(lambda work: intake.unmerge(work, live.shop, device, 5))
+    assert live.call(lambda work: merging.unmerge(work, live.shop, device, 5))
     assert number(live, device="phone") == device != number(live, "ada")
     assert bought(live, "ada") == before
     seats, _ = seated(live, device="phone")
@@ -346,7 +346,7 @@ def test_what_was_refused_for_the_device_is_not_refused_for_her_once_they_stand_
     _, device, _ = merged(live, clock)
     seats, _ = seated(live, "ada")
     assert not seats.consent.bits[0, Scope.STATED]
-    assert live.call(lambda work: intake.unmerge(work, live.shop, device, 5))
+    assert live.call(lambda work: merging.unmerge(work, live.shop, device, 5))
     seats, _ = seated(live, "ada")
     assert seats.consent.bits[0, Scope.STATED] >> Purpose.PERSONALIZE & 1
 
@@ -354,7 +354,7 @@ def test_what_was_refused_for_the_device_is_not_refused_for_her_once_they_stand_
 def test_what_she_refused_since_stays_refused_when_they_stand_apart(live, clock):
     _, device, _ = merged(live, clock)
     hear(live, allow("ada", 5, purchases=False))
-    assert live.call(lambda work: intake.unmerge(work, live.shop, device, 5))
+    assert live.call(lambda work: merging.unmerge(work, live.shop, device, 5))
     seats, _ = seated(live, "ada")
     assert not seats.consent.bits[0, Scope.PURCHASES]
 
@@ -364,22 +364,22 @@ def test_what_the_device_wished_goes_with_it(live, clock):
     device = number(live, device="phone")
     hear(live, tell("ada", device="phone"))
     assert sorted(column(live, "ada", "wish_category").tolist())[2:] == [0, 7]
-    assert live.call(lambda work: intake.unmerge(work, live.shop, device, 5))
+    assert live.call(lambda work: merging.unmerge(work, live.shop, device, 5))
     assert sorted(column(live, "ada", "wish_category").tolist())[2:] == [-1, 0]
     assert 7 in seated(live, device="phone")[0].record.wish_category[0].tolist()
 
 
 def test_a_merge_is_undone_once(live, clock):
     _, device, _ = merged(live, clock)
-    assert live.call(lambda work: intake.unmerge(work, live.shop, device, 5))
-    assert not live.call(lambda work: intake.unmerge(work, live.shop, device, 5))
-    assert not live.call(lambda work: intake.unmerge(work, live.shop, -1, 5))
+    assert live.call(lambda work: merging.unmerge(work, live.shop, device, 5))
+    assert not live.call(lambda work: merging.unmerge(work, live.shop, device, 5))
+    assert not live.call(lambda work: merging.unmerge(work, live.shop, -1, 5))
 
 
 def test_what_was_taken_apart_does_not_grow_together_by_itself(live, clock):
     """Her app tells device and name with every event; staff said that the device is not hers."""
     _, device, _ = merged(live, clock)
-    assert live.call(lambda work: intake.unmerge(work, live.shop, device, 5))
+    assert live.call(lambda work: merging.unmerge(work, live.shop, device, 5))
     hear(live, buy("ada", 5, "p7", device="phone"))
     assert number(live, device="phone") == device != number(live, "ada")
     assert column(live, "ada", "visits") == 3

@@ -15,11 +15,11 @@ from regulars import cli
 from regulars.errors import BadInput, SettingError, UnknownColumn
 from regulars.retail import catalog as catalogs
 from regulars.retail.decision import Reason
-from regulars.service import host, importing, intake, letters, listing
+from regulars.service import audit, host, importing, intake, letters, listing
 from regulars.service.assortment import Assortment
+from regulars.service.decided import Ask
 from regulars.service.engine import Engine
 from regulars.service.events import Did
-from regulars.service.shop import Ask
 from regulars.service.store import open_store
 from regulars.sources import listings, tables
 from regulars.terms import Action, Channel
@@ -147,7 +147,7 @@ def test_a_version_is_kept_for_a_decision_about_the_day_before_it(url, clock, tm
         take(live, told(tmp_path, "prices", "sku,price", f"p0,{price}"))
     with another_engine(live) as other:
         shop = other.shops[live.number]
-        assert other.call(shop, lambda work: shop.replayed(work, answer.id)).result(60) == []
+        assert other.call(shop, lambda work: audit.replayed(shop, work, answer.id)).result(60) == []
     live.close()
 
 

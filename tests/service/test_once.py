@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from regulars.service import intake, naming
-from regulars.service.app import POSTHOG_PATHS, ROUTES
+from regulars.service import audit, idempotency, intake, naming
 from regulars.service.naming import Name
+from regulars.service.routes import POSTHOG_PATHS, ROUTES
 from regulars.service.store import Transaction
 from regulars.service.store.sql import LEASE_MS
 
@@ -135,11 +135,11 @@ def stopped(desk, path, body, monkeypatch, after):
         raise SystemError("it ended")
 
     with monkeypatch.context() as dying:
-        dying.setattr(shop, "answered", ends)
+        dying.setattr(idempotency, "answered", ends)
         dying.setattr(Transaction, "release", lambda *_: None)
         if not after:
             dying.setattr(shop, "decide", ends)
-            dying.setattr(shop, "looked_up", ends)
+            dying.setattr(audit, "looked_up", ends)
             dying.setattr(intake, "apply", ends)
         answer = desk.ask("POST", path, body, "serve", headers=KEY)
         assert answer.status_code == 500, answer.text

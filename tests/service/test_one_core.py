@@ -190,8 +190,8 @@ async def rehearse(url, consumers, length):
 
 
 def live_ask(name, ms):
+    from regulars.service.decided import Ask
     from regulars.service.naming import USER, Name
-    from regulars.service.shop import Ask
 
     return Ask(-1, None, ms, "UTC", (Name(USER, name),))
 

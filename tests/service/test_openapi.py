@@ -17,7 +17,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from regulars.service.app import ROUTES
+from regulars.service.routes import ROUTES
 
 from .desk import order
 

@@ -16,10 +16,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from regulars.errors import SettingError
-from regulars.service import app, letters, listing, naming, problems, segment
-from regulars.service.app import MOST_IGNORED, ROUTES
+from regulars.service import app, audit, bodies, letters, listing, naming, problems, routes, segment
 from regulars.service.naming import EMAIL, PHONE, USER, Name
 from regulars.service.problems import Refused
+from regulars.service.routes import MOST_IGNORED, ROUTES
 from regulars.sources import listings
 from regulars.terms import Channel, Purpose, Scope
 
@@ -712,17 +712,17 @@ def _marked(event):
     return properties if isinstance(properties, dict) else {}
 
 
-def test_an_error_of_ours_is_logged_by_place_and_without_words(desk, caplog):
+def test_an_error_of_ours_is_logged_by_place_and_without_words(desk, caplog, monkeypatch):
     caplog.set_level(logging.DEBUG)
 
     def fail(*_):
         raise KeyError(CANARY)
 
-    desk.live.shop.looked_up = fail
+    monkeypatch.setattr(audit, "looked_up", fail)
     told = refused(desk.ask("GET", "/v1/decisions/x"), 500, code="internal")
     assert "canary" not in json.dumps(told)
     logged = [record.getMessage() for record in caplog.records if record.name == "regulars.service"]
-    assert any("KeyError" in each and "app.py:" in each for each in logged)
+    assert any("KeyError" in each and "routes.py:" in each for each in logged)
     assert not any("canary" in f"{record.getMessage()}{record.exc_text}" for record in caplog.records
                    if record.name == "regulars.service")  # fmt: skip
 
@@ -736,7 +736,7 @@ def test_nothing_that_was_sent_comes_back_in_a_header(lasting):
 
 
 def test_every_code_has_a_title_of_its_own():
-    source = Path(app.__file__).read_text("utf-8")
+    source = "".join(Path(each.__file__).read_text("utf-8") for each in (app, bodies, routes))
     found = re.findall(r'(?:Denied|problem)\(\s*\d{3},\s*"(\w+)"', source)
     codes = [*found, "no_key", "unknown_key"]
     assert set(codes) == set(problems.TITLES) and len(codes) > 15

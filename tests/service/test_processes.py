@@ -20,8 +20,8 @@ import pytest
 
 from regulars.retail.contact_rules import ContactRules
 from regulars.service import keys, remote
+from regulars.service.decided import Ask
 from regulars.service.opening import Opening, open_shop
-from regulars.service.shop import Ask
 from regulars.service.store import open_store
 from regulars.service.store.sql import StoreFailed
 from regulars.terms import Action

@@ -13,9 +13,10 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_sta
 from regulars.ledger.protocol import Kind
 from regulars.retail.contact_rules import ContactRules
 from regulars.retail.decision import Reason
-from regulars.service import intake
+from regulars.service import audit, intake
+from regulars.service.decided import Stored
 from regulars.service.engine import Engine
-from regulars.service.shop import ENTRY, Stored
+from regulars.service.shop import ENTRY
 from regulars.service.store import open_store
 from regulars.terms import Action, Channel, Scope
 
@@ -382,7 +383,9 @@ def test_a_ledger_that_was_tampered_with_is_found(live):
         work.tell("UPDATE entry SET body = ? WHERE customer = ? AND number = 1", (sealed, ada))
 
     live.call(forge)
-    assert live.call(live.shop.verified)["broken"] == [{"customer": ada, "entry": 1}]
+    assert live.call(lambda work: audit.verified(live.shop, work))["broken"] == [
+        {"customer": ada, "entry": 1}
+    ]
 
 
 def test_a_ledger_that_was_cut_short_is_found(live):
@@ -391,7 +394,9 @@ def test_a_ledger_that_was_cut_short_is_found(live):
     ada = number(live, "ada")
     last = len(chain_of(live)) - 1
     live.call(lambda work: work.tell("DELETE FROM entry WHERE customer = ? AND number = ?", (ada, last)))
-    assert live.call(live.shop.verified)["broken"] == [{"customer": ada, "entry": last}]
+    assert live.call(lambda work: audit.verified(live.shop, work))["broken"] == [
+        {"customer": ada, "entry": last}
+    ]
 
 
 def test_the_account_of_a_device_that_became_hers_is_verified_too(live):
@@ -399,7 +404,9 @@ def test_the_account_of_a_device_that_became_hers_is_verified_too(live):
     device = number(live, device="phone")
     hear(live, tell("ada", device="phone"))
     live.call(lambda work: work.tell("DELETE FROM entry WHERE customer = ? AND number = 0", (device,)))
-    assert [each["customer"] for each in live.call(live.shop.verified)["broken"]] == [device]
+    assert [
+        each["customer"] for each in live.call(lambda work: audit.verified(live.shop, work))["broken"]
+    ] == [device]
 
 
 def test_decisions_are_made_again_the_same_under_a_budget_in_a_crowd(open_with):

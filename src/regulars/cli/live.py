@@ -161,7 +161,9 @@ def replay(
 ) -> None:
     """Make a decision again from what it rested on then, and say whether it is equal."""
     with live_engine(store, retailer) as (engine, shop):
-        differs = engine.call(shop, lambda work: shop.replayed(work, decision)).result()
+        from regulars.service import audit
+
+        differs = engine.call(shop, lambda work: audit.replayed(shop, work, decision)).result()
     if differs is None:
         raise RegularsError(f"there is no decision {decision!r}, or she was erased")
     if json:
@@ -179,7 +181,9 @@ def verify(
 ) -> None:
     """Check every customer's ledger: that no entry was changed, taken out or put in."""
     with live_engine(store, retailer) as (engine, shop):
-        told = engine.call(shop, shop.verified).result()
+        from regulars.service import audit
+
+        told = engine.call(shop, lambda work: audit.verified(shop, work)).result()
     if json:
         print(jsonlib.dumps(told))
     else:

@@ -21,9 +21,10 @@ from regulars.errors import RegularsError
 from regulars.service import intake
 from regulars.service.assortment import load
 from regulars.service.clock import Now, now_ms
+from regulars.service.decided import Answer, Ask
 from regulars.service.events import Event
 from regulars.service.problems import Denied, Refused, where
-from regulars.service.shop import Answer, Ask, Shop
+from regulars.service.shop import Shop
 from regulars.service.store import Store, Transaction
 from regulars.service.store.sql import StoreFailed
 

@@ -8,6 +8,9 @@ from typing import Any
 
 import msgspec
 
+#: What somebody may tell of herself, and the column of the record for it.
+CODES = {"age_class": "age", "income_class": "income", "kids": "kids", "household_size": "household_size"}
+
 
 class Did(enum.StrEnum):
     """What an event tells."""

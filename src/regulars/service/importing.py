@@ -21,7 +21,7 @@ from regulars.ledger.entries import Entries
 from regulars.retail import catalog as catalogs
 from regulars.retail import consent as consents
 from regulars.retail import record as records
-from regulars.service import intake, listing, naming
+from regulars.service import intake, learned, listing, naming
 from regulars.service import rows as codec
 from regulars.service.assortment import Assortment
 from regulars.service.clock import Now, now_ms
@@ -30,17 +30,7 @@ from regulars.service.events import Did, Event, Line
 from regulars.service.naming import USER, Name
 from regulars.service.opening import Opening, open_shop
 from regulars.service.seal import Seal, new_key
-from regulars.service.shop import (
-    CONSENT,
-    CONTACT,
-    ENTRY,
-    EVENT,
-    KNOWN,
-    PROFILE,
-    Profile,
-    Shop,
-    packed_snapshot,
-)
+from regulars.service.shop import CONSENT, CONTACT, ENTRY, EVENT, KNOWN, PROFILE, Profile, Shop
 from regulars.service.store import Store, Transaction, open_store
 from regulars.service.store.sql import CustomerRow
 from regulars.shelf import Shelf
@@ -365,7 +355,7 @@ def _write(
         work.add_entries(shop.number, entries)
         work.add_events(events)
         work.first_seen(shop.number, seen, intake.FOREVER)
-        work.add_common(shop.number, 1, until - 1, packed_snapshot(shop.retailer))
+        work.add_common(shop.number, 1, until - 1, learned.packed(shop.retailer))
         work.change_tenant(shop.number, customers=count, common=1)
 
 

@@ -12,9 +12,10 @@ from typing import Any, TextIO
 
 from regulars.errors import SettingError
 from regulars.retail.decision import Reason
+from regulars.service.decided import Answer, Ask
 from regulars.service.engine import Engine
 from regulars.service.naming import EMAIL, PHONE, USER
-from regulars.service.shop import Answer, Ask, Shop
+from regulars.service.shop import Shop
 from regulars.service.store import Transaction
 from regulars.terms import Action, Channel
 

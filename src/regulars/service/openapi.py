@@ -12,7 +12,7 @@ import msgspec
 from regulars.service.problems import Problem
 
 if TYPE_CHECKING:
-    from regulars.service.app import Route
+    from regulars.service.routes import Route
 
 _WORDS = {
     400: "A field cannot be used; the answer says which and how to mend it",

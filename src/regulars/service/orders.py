@@ -1,4 +1,4 @@
-"""What a customer bought, by her events: each order once, less what she brought back."""
+"""What a customer bought, by her events: each order once, less what she brought back; and her record by it."""
 
 from __future__ import annotations
 
@@ -6,10 +6,18 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 
 import msgspec
+import numpy as np
 
+from regulars.retail import record as records
 from regulars.service.events import Did, Event, Line
 from regulars.service.shop import WINDOW_DAYS, Seats, Shop
 from regulars.service.store import Transaction
+from regulars.terms import Scope
+
+#: Columns of the record that are worked out from purchases alone.
+FROM_PURCHASES = (
+    "bought", "kept", "lately", "last_nth", "first_day", "last_day", "visits", "last_visit", "pace", "small", "spend_cents",
+)  # fmt: skip
 
 
 def told(work: Transaction, shop: Shop, seats: Seats, customer: int, *, but: int = 0) -> list[Event]:
@@ -123,3 +131,25 @@ def _less(shop: Shop, line: Line, gone: Counter[str]) -> Line:
         paid_cents=round(line.paid_cents * share),
         coupon_cents=round(line.coupon_cents * share),
     )
+
+
+def rebuild(work: Transaction, shop: Shop, seats: Seats, customers: Iterable[int]) -> None:
+    """Work out what these customers' purchases say anew, day by day: something came late, or came back."""
+    chosen = sorted(set(customers))
+    by_day: dict[int, list[tuple[int, list[Line]]]] = defaultdict(list)
+    for k, customer in enumerate(chosen):
+        for day, lines in baskets(shop, told(work, shop, seats, customer)):
+            by_day[day].append((k, lines))
+    rows = np.array([seats.place[customer] for customer in chosen])
+    fresh = records.new(np.array(chosen, np.uint32), shop.categories)
+    totals = records.new_totals(shop.categories)
+    # What was kept was allowed when it came; what she takes back is closed at the gate, not forgotten.
+    bits = np.full((len(chosen), len(Scope)), 255, np.uint8)
+    for day, members in sorted(by_day.items()):
+        table, n, _ = shop.lines_of(members)
+        none = np.zeros(len(chosen), np.int64)
+        records.purchased(
+            fresh, totals, bits, day, table, n, -1, True, False, none, np.zeros(len(chosen), np.uint8)
+        )
+    for name in FROM_PURCHASES:
+        getattr(seats.record, name)[rows] = getattr(fresh, name)

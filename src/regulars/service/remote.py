@@ -22,9 +22,10 @@ import msgspec
 
 from regulars.errors import RegularsError
 from regulars.service.clock import Now, now_ms
+from regulars.service.decided import Answer, Ask
 from regulars.service.engine import Engine, Told
 from regulars.service.problems import where
-from regulars.service.shop import Answer, Ask, Shop
+from regulars.service.shop import Shop
 from regulars.service.store import Store
 from regulars.service.store.sql import StoreFailed
 

@@ -7,9 +7,6 @@ same that a simulation runs, and keeps what comes of it in one transaction.
 from __future__ import annotations
 
 import datetime
-import io
-import os
-import zlib
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
@@ -21,7 +18,7 @@ from numpy.typing import NDArray
 
 from regulars import draws
 from regulars.errors import RegularsError
-from regulars.ledger.entries import Entries, Entry, verify
+from regulars.ledger.entries import Entries, Entry
 from regulars.retail import catalog as catalogs
 from regulars.retail import contact_rules, explain, policies
 from regulars.retail import decision as decisions_of
@@ -34,15 +31,17 @@ from regulars.retail.learn import Block
 from regulars.retail.predicted_verdict import label
 from regulars.retail.record import Record
 from regulars.retail.retailer import Retailer
+from regulars.service import learned
 from regulars.service import rows as codec
 from regulars.service.assortment import Assortment, Told, dump_told, load_told, nothing_told, told_of
 from regulars.service.clock import Calendar
+from regulars.service.decided import ANYTHING, Answer, Ask, Limit, Stored, new_id, silence
 from regulars.service.events import Line
-from regulars.service.naming import HERS, Name, digest
+from regulars.service.naming import HERS, digest
 from regulars.service.seal import Seal, new_key
 from regulars.service.store import Transaction
 from regulars.service.store.sql import CustomerRow, DecisionRow, TenantRow
-from regulars.terms import NEVER, Action, Channel, Fate, Lines, OfferKind, empty_lines
+from regulars.terms import NEVER, Channel, Fate, Lines, OfferKind, empty_lines
 
 #: A message that comes again within so many days counts once.
 WINDOW_DAYS = 30
@@ -64,92 +63,6 @@ class Profile:
     zone: str = ""
     known_as: list[tuple[str, str]] = field(default_factory=list)  #: (kind, value)
     traits: dict[str, Any] = field(default_factory=dict)
-
-
-class Limit(msgspec.Struct, array_like=True, frozen=True, order=True):
-    """Candidates to which an offer is limited, by number, sorted; empty for no limit."""
-
-    products: tuple[int, ...] = ()
-    categories: tuple[int, ...] = ()  #: all of their products
-
-
-#: Whatever stands may be offered.
-ANYTHING = Limit()
-
-
-class Stored(msgspec.Struct, array_like=True):
-    """A decision as it is kept: what was said, what it rested on, and all that it takes to make it again.
-
-    Kept by place: new fields come last and have a default.
-    """
-
-    number: int  #: the contact's number in the record, -1 for silence
-    at_ms: int
-    channel: int  #: on which it went, as asked for silence; -1 any
-    hour: int
-    policy: str
-    version: str
-    reason: int
-    action: int
-    offer: int = -1
-    option: int = 255
-    category: int = -1
-    saving: float = 0.0
-    last_day: int = 0
-    propensity: float = 1.0
-    predicted: list[float] = []
-    used: int = 0
-    opened: int = 0
-    to_her: str = ""
-    to_manager: str = ""
-    features: bytes = b""
-    reactions: int = 0
-    unliked_as: int = 255
-    bought: int = 0
-    # to make it again
-    asked: int = -1  #: the channel asked for, -1 any of the policy's
-    common: int = 0
-    cutoff: int = contact_rules.NO_CUTOFF
-    out: list[int] = []  #: products that were not on hand
-    consent: bytes = b""
-    contact: bytes = b""
-    known: int = 0  #: version of the rest of her record
-    settings: str = ""
-    shelf: int = 0  #: version of what the retailer had told of its shelf
-    limit: Limit = ANYTHING
-
-
-@dataclass(frozen=True)
-class Ask:
-    """Somebody is there, or a letter is due, and something may be said to her."""
-
-    customer: int  #: her number; -1 somebody of whom nothing is known
-    channel: Channel | None  #: None leaves it to the policy
-    at_ms: int
-    zone: str = ""  #: where she is, when it is told; else as she told before
-    names: tuple[Name, ...] = ()  #: under which she is known, where her number is not
-    limit: Limit = ANYTHING
-    once: str = ""  #: digest of the claimed Idempotency-Key under which it is asked, once decided for ever
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What is said to somebody.
-
-    Attributes
-    ----------
-    id : under which it is stored; empty for somebody of whom nothing is known, of whom nothing is stored
-    stored : the decision
-    for_everybody : an offer that stands on the shelf for anybody, -1 for none
-    terms : its category, saving and last day
-    products : skus for which what is offered is good, as far as they are named and few
-    """
-
-    id: str
-    stored: Stored
-    for_everybody: int = -1
-    terms: tuple[int, float, int] = (-1, 0.0, 0)
-    products: list[str] = field(default_factory=list)
 
 
 @dataclass
@@ -234,7 +147,7 @@ class Shop:
             raise RegularsError(
                 f"what was learned by version {version} is not in the store. Restore it from a backup"
             )
-        self.retailer.restore(self._opening if body is None else _arrays(body))
+        self.retailer.restore(self._opening if body is None else learned.arrays(body))
         self._common = version
 
     def knows(self) -> tuple[int, int, int, int]:
@@ -325,17 +238,17 @@ class Shop:
                 break
             spoken_to = [row.customer for row in ripe]
             seats = self.seat(work, [*spoken_to, *work.merged_into(self.number, spoken_to).values()])
-            kept = [(row, self._open(seats, row)) for row in ripe if seats.at(row.customer) >= 0]
+            kept = [(row, self.opened(seats, row)) for row in ripe if seats.at(row.customer) >= 0]
             shop.pending.blocks = _blocks(seats, kept)
             shop.settle(day)
-            self._keep_ledger(work, seats)
+            self.keep_ledger(work, seats)
             work.change_decisions(
                 self.number,
                 [(0, row.body, row.id) for row in ripe],
             )
         records.turn(shop.totals, day)
         for _, body in work.take_deltas(self.number, day):
-            for column, more in zip(shop.totals, _totals(body, shop.totals), strict=True):
+            for column, more in zip(shop.totals, learned.totals(body, shop.totals), strict=True):
                 column += more
         shop.renew(day)
         work.forget_seen(self.number, day - WINDOW_DAYS)
@@ -343,7 +256,7 @@ class Shop:
         # While a version stood, decisions were made about that day, the one before it or later ones.
         if not work.decided_on(self.number, day - 1):
             work.drop_common(self.number, tenant.common)
-        work.add_common(self.number, version, day, packed_snapshot(shop))
+        work.add_common(self.number, version, day, learned.packed(shop))
         work.change_tenant(self.number, closed_day=day, common=version)
         self._common = version
         return tenant._replace(closed_day=day, common=version)
@@ -438,9 +351,10 @@ class Shop:
         numbers = [row.customer for row in seats.rows]
         if numbers:
             work.change_customers(self.number, columns, list(zip(*parts, numbers, strict=True)))
-        self._keep_ledger(work, seats)
+        self.keep_ledger(work, seats)
 
-    def _keep_ledger(self, work: Transaction, seats: Seats) -> None:
+    def keep_ledger(self, work: Transaction, seats: Seats) -> None:
+        """Write down what is new of the accounts of the seated."""
         new, heads = [], []
         for k, entries in enumerate(seats.ledger.of):
             if not entries:
@@ -567,7 +481,7 @@ class Shop:
                 "hour": self.calendar.hour(ask.at_ms, ask.zone), "policy": self.retailer.policy.name,
                 "version": self.retailer.policy.version,
             }  # fmt: skip
-            answer = Answer("", _silence(Reason.NO_PERMISSION, about))
+            answer = Answer("", silence(Reason.NO_PERMISSION, about))
             answer.stored.shelf, answer.stored.out, answer.stored.limit = self._shelf, self._out, ask.limit
         elif answer.stored.reason not in (Reason.NO_PERMISSION, Reason.NOT_REACHABLE):
             return replace(answer, products=self.good_for(work, answer.stored))
@@ -626,7 +540,7 @@ class Shop:
     def _say(
         self, seats: Seats, day: int, channel: int, limit: Limit, asks: list[Ask], members: list[int]
     ) -> Iterable[tuple[int, Stored]]:
-        shop, channels = self.retailer, _bits_of(self.retailer, channel)
+        shop, channels = self.retailer, bits_of(self.retailer, channel)
         who = np.array([seats.place[ask.customer] for ask in asks], np.int32)
         zones = [ask.zone or self.profile(seats, ask.customer).zone for ask in asks]
         hours = np.array([self.calendar.hour(ask.at_ms, zone) for ask, zone in zip(asks, zones, strict=True)])
@@ -648,11 +562,11 @@ class Shop:
                 "version": shop.policy.version, "cutoff": shop.cutoff,
             }  # fmt: skip
             if row in first:
-                yield k, self._told(said, first[row], int(opened[first[row]]), about, labels)
+                yield k, self.stored_of(said, first[row], int(opened[first[row]]), about, labels)
                 continue
-            yield k, _silence(self._why_silent(kept_from, day, row), about)
+            yield k, silence(self.why_silent(kept_from, day, row), about)
 
-    def _why_silent(self, kept_from: Reason | None, day: int, row: int) -> Reason:
+    def why_silent(self, kept_from: Reason | None, day: int, row: int) -> Reason:
         """What kept the last decision from saying anything to her."""
         if kept_from is not None:
             return kept_from
@@ -660,9 +574,10 @@ class Shop:
             return Reason.NOT_TODAY
         return Reason.RATIONED if row in self.retailer.rationed else Reason.NOTHING_FITS
 
-    def _told(
+    def stored_of(
         self, said: Decisions, m: int, opened: int, about: dict[str, Any], labels: NDArray[Any] | None = None
     ) -> Stored:
+        """One of these decisions as it is kept; what it rested on is added by whoever decided."""
         names = self.assortment.catalog.names
         return Stored(
             number=int(said.number[m]),
@@ -693,7 +608,7 @@ class Shop:
         known = [(seats.place[who], lines) for who, lines in baskets if who in seats.place]
         lines, n, unknown = self.lines_of(known)
         waiting = work.waiting(self.number, [seats.rows[row].customer for row, _ in known], day - 6)
-        kept = [(row, self._open(seats, row)) for row in waiting]
+        kept = [(row, self.opened(seats, row)) for row in waiting]
         shop = self.retailer
         shop.pending.blocks = _blocks(seats, kept)
         # What the baskets add to the sums of everybody goes on a sheet of its own, to be added when the day is closed.
@@ -701,7 +616,7 @@ class Shop:
         try:
             shop.totals.day[0] = day
             shop.purchased(day, lines, n)
-            work.add_delta(self.number, day, _flat(shop.totals))
+            work.add_delta(self.number, day, learned.flat(shop.totals))
         finally:
             shop.totals = sums
         self._keep_outcomes(work, seats, kept)
@@ -750,7 +665,7 @@ class Shop:
         """Reactions as (decision id, bits of Reaction, reason); returns the ids that are no contact of theirs."""
         self._still(seats)
         found = work.decisions(self.number, [name for name, _, _ in told], change=True)
-        kept = [(row, self._open(seats, row)) for row in found.values() if seats.at(row.customer) >= 0]
+        kept = [(row, self.opened(seats, row)) for row in found.values() if seats.at(row.customer) >= 0]
         kept = [(row, stored) for row, stored in kept if stored.number >= 0]
         by_id = {row.id: (row, stored) for row, stored in kept}
         shop = self.retailer
@@ -786,117 +701,12 @@ class Shop:
         if changed:
             work.change_decisions(self.number, changed)
 
-    def candidates(
-        self, work: Transaction, row: DecisionRow, stored: Stored, seats: Seats
-    ) -> tuple[explain.Considered, ...]:
-        """What else could have been said then, and what ruled it out; the ledger tells her that somebody asked."""
-        then = self.then(work, row, stored)
-        told = explain.why(
-            then, 0, row.day, stored.hour, in_stock=self._stock_of(stored), among=self.among(stored.limit),
-            cutoff=stored.cutoff,
-        )  # fmt: skip
-        asked_now = then.ledger
-        for entry in asked_now.of[0] if isinstance(asked_now, Entries) else ():
-            seats.ledger.note(seats.place[row.customer], entry)
-        self._keep_ledger(work, seats)
-        return told[0].candidates
-
-    def _stock_of(self, stored: Stored) -> NDArray[np.bool_] | None:
-        if not stored.out:
-            return None
-        in_stock = np.ones(len(self.assortment.sku), np.bool_)
-        in_stock[stored.out] = False
-        return in_stock
-
     def opened(self, seats: Seats, row: DecisionRow) -> Stored:
         """A decision about somebody who is seated, unsealed."""
-        return self._open(seats, row)
-
-    def _open(self, seats: Seats, row: DecisionRow) -> Stored:
         seal = seats.seals[seats.place[row.customer]]
         return msgspec.msgpack.decode(seal.open(row.body, DECISION), type=Stored)
 
-    # ---- looking back ----------------------------------------------------------------------------------------------
-
-    def looked_up(self, work: Transaction, name: str) -> tuple[DecisionRow, Stored, Seats] | None:
-        """A decision by its id."""
-        row = work.decisions(self.number, [name]).get(name)
-        if row is None:
-            return None
-        seats = self.seat(work, [row.customer, *work.merged_into(self.number, [row.customer]).values()])
-        return (row, self._open(seats, row), seats) if row.customer in seats.place else None
-
-    def then(self, work: Transaction, row: DecisionRow, stored: Stored) -> Retailer:
-        """The retailer as it stood before this decision, with her alone; its ledger is of no account."""
-        known = work.known_then(self.number, row.customer, stored.known)
-        key = work.customers(self.number, [row.customer], change=False)[row.customer].key
-        if known is None:
-            raise RegularsError(
-                f"what decision {row.id} rested on is not in the store. Restore it from a backup"
-            )
-        record = codec.record_of(
-            [row.customer], [stored.contact], [Seal(key).open(known, KNOWN)], self.categories
-        )
-        self.learned(work, stored.common)
-        self.shelved(work, stored.shelf)
-        self.retailer.seat(record, codec.consent_of([stored.consent]), Entries(1))
-        return self.retailer
-
-    def made_again(self, work: Transaction, row: DecisionRow, stored: Stored) -> Stored:
-        """The same decision from what it rested on then; equal, or the store was tampered with."""
-        then = self.then(work, row, stored)
-        channels = _bits_of(then, stored.asked)
-        in_stock = self._stock_of(stored)
-        her = np.zeros(1, np.int32)
-        (kept_from,) = contact_rules.why_not(
-            then.record, then.consent.bits, her, row.day, stored.hour, then.rules, channels=channels
-        )
-        said = then.decide(
-            row.day, her, stored.hour, in_stock=in_stock, among=self.among(stored.limit), channels=channels, most=1,
-            cutoff=stored.cutoff,
-        )  # fmt: skip
-        about: dict[str, Any] = {
-            "at_ms": stored.at_ms, "channel": stored.asked, "asked": stored.asked, "hour": stored.hour,
-            "policy": then.policy.name, "version": then.policy.version, "cutoff": stored.cutoff,
-        }  # fmt: skip
-        rest: dict[str, Any] = {
-            "common": stored.common, "out": stored.out, "consent": stored.consent, "contact": stored.contact,
-            "known": stored.known, "settings": stored.settings, "reactions": stored.reactions,
-            "unliked_as": stored.unliked_as, "bought": stored.bought, "shelf": stored.shelf, "limit": stored.limit,
-        }  # fmt: skip
-        if len(said.number):
-            again = self._told(said, 0, int(then.pending.blocks[-1].scopes[0]), about)
-        else:
-            again = _silence(self._why_silent(kept_from, row.day, 0), about)
-        return msgspec.structs.replace(again, **rest)
-
-    def replayed(self, work: Transaction, name: str) -> list[str] | None:
-        """Fields in which a decision, made again, differs from what is stored; None when there is none of that id."""
-        found = self.looked_up(work, name)
-        if found is None:
-            return None
-        row, stored, _ = found
-        again = self.made_again(work, row, stored)
-        return [each for each in stored.__struct_fields__ if getattr(stored, each) != getattr(again, each)]
-
-    def verified(self, work: Transaction) -> dict[str, Any]:
-        """Whether every customer's chain holds, up to the head that her row tells."""
-        count, broken, everybody = 0, [], work.everybody(self.number, merged=True)
-        for first in range(0, len(everybody), 500):
-            for customer, row in work.customers(
-                self.number, everybody[first : first + 500], change=False
-            ).items():
-                entries = self.ledger_of(work, customer)
-                count += len(entries)
-                at = verify(entries)
-                if at is None and (len(entries), entries[-1].chain if entries else "") != (
-                    row.entries,
-                    row.chain,
-                ):
-                    at = len(entries)
-                if at is not None:
-                    broken.append({"customer": customer, "entry": at})
-        return {"customers": len(everybody), "entries": count, "broken": broken}
+    # ---- what is hers ----------------------------------------------------------------------------------------------
 
     def ledger_of(self, work: Transaction, customer: int) -> list[Entry]:
         """Her ledger, oldest first."""
@@ -928,54 +738,10 @@ class Shop:
             seal = Seal(row.key)
         return [(at_ms, seal.open(body, EVENT)) for at_ms, body in work.events(self.number, customer)]
 
-    # ---- answers under an Idempotency-Key -----------------------------------------------------------------------------
 
-    def claimed(
-        self, work: Transaction, key: str, request: str, now_ms: int
-    ) -> tuple[str, int, bytes] | None:
-        """Claim a key before the work: None when it is ours now, else (request, status, answer) of who had it."""
-        taken = work.claim(self.number, key, request, self.calendar.day(now_ms), now_ms)
-        if taken is None:
-            return None
-        request_then, status, body, customer = taken
-        if customer < 0 or not status:
-            return request_then, status, body
-        row = work.customers(self.number, [customer], change=False).get(customer)
-        if row is None:  # she was erased this moment, or her key is not in this store
-            work.drop_claim(self.number, key)
-            return self.claimed(work, key, request, now_ms)
-        return request_then, status, Seal(row.key).open(body, ANSWER)
-
-    def answered(
-        self, work: Transaction, key: str, claimed_ms: int, status: int, body: bytes, decision: str
-    ) -> None:
-        """Keep what was answered under a claimed key; a decision about her sealed, and not when she was erased meanwhile."""
-        if not decision:
-            work.answer(self.number, key, claimed_ms, status, body, -1)
-            return
-        row = work.decisions(self.number, [decision], change=True).get(decision)
-        if row is None:
-            work.release(self.number, key, claimed_ms)
-            return
-        seal = Seal(work.customers(self.number, [row.customer], change=False)[row.customer].key)
-        work.answer(self.number, key, claimed_ms, status, seal.close(body, ANSWER), row.customer)
-
-
-def new_id(now_ms: int) -> str:
-    """An id for a decision: when, then luck; so that those of one moment stand side by side in the store."""
-    return (now_ms.to_bytes(6, "big") + os.urandom(10)).hex()
-
-
-def _bits_of(retailer: Retailer, channel: int) -> int:
+def bits_of(retailer: Retailer, channel: int) -> int:
     """Bits of the channel that was asked for; the policy's own for -1."""
     return retailer.policy.channels if channel < 0 else 1 << channel
-
-
-def _silence(reason: Reason, about: dict[str, Any]) -> Stored:
-    her, manager = explain.silent_words(reason)
-    return Stored(
-        number=-1, reason=int(reason), action=int(Action.SILENCE), to_her=her, to_manager=manager, **about
-    )
 
 
 def _twins(asks: Sequence[Ask]) -> dict[int, int]:
@@ -1023,29 +789,3 @@ def _blocks(seats: Seats, kept: Sequence[tuple[DecisionRow, Stored]]) -> list[Bl
 
 def _sealed(seals: Sequence[Seal], plain: Sequence[bytes], place: bytes) -> list[bytes]:
     return [seal.close(each, place) for seal, each in zip(seals, plain, strict=True)]
-
-
-def packed_snapshot(retailer: Retailer) -> bytes:
-    """What was learned from everybody, as bytes."""
-    out = io.BytesIO()
-    arrays: dict[str, Any] = retailer.snapshot()
-    np.savez_compressed(out, allow_pickle=False, **arrays)
-    return out.getvalue()
-
-
-def _arrays(body: bytes) -> dict[str, NDArray[Any]]:
-    with np.load(io.BytesIO(body), allow_pickle=False) as stored:
-        return {name: stored[name] for name in stored.files}
-
-
-def _flat(totals: records.Totals) -> bytes:
-    return zlib.compress(np.concatenate([column.ravel() for column in totals[:-1]]).tobytes(), 1)
-
-
-def _totals(body: bytes, like: records.Totals) -> list[NDArray[np.int64]]:
-    flat = np.frombuffer(zlib.decompress(body), np.int64)
-    parts, at = [], 0
-    for column in like[:-1]:
-        parts.append(flat[at : at + column.size].reshape(column.shape))
-        at += column.size
-    return [*parts, np.zeros_like(like.day)]

@@ -1,0 +1,127 @@
+"""Looking back: a decision made again, what else could have been said, and whether every ledger holds."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from regulars.errors import RegularsError
+from regulars.ledger.entries import Entries, verify
+from regulars.retail import contact_rules, explain
+from regulars.retail.retailer import Retailer
+from regulars.service import rows as codec
+from regulars.service.decided import Stored, silence
+from regulars.service.seal import Seal
+from regulars.service.shop import KNOWN, Seats, Shop, bits_of
+from regulars.service.store import Transaction
+from regulars.service.store.sql import DecisionRow
+
+
+def looked_up(shop: Shop, work: Transaction, name: str) -> tuple[DecisionRow, Stored, Seats] | None:
+    """A decision by its id."""
+    row = work.decisions(shop.number, [name]).get(name)
+    if row is None:
+        return None
+    seats = shop.seat(work, [row.customer, *work.merged_into(shop.number, [row.customer]).values()])
+    return (row, shop.opened(seats, row), seats) if row.customer in seats.place else None
+
+
+def _stood(shop: Shop, work: Transaction, row: DecisionRow, stored: Stored) -> Retailer:
+    """The retailer as it stood before this decision, with her alone; its ledger is of no account."""
+    known = work.known_then(shop.number, row.customer, stored.known)
+    key = work.customers(shop.number, [row.customer], change=False)[row.customer].key
+    if known is None:
+        raise RegularsError(f"what decision {row.id} rested on is not in the store. Restore it from a backup")
+    record = codec.record_of(
+        [row.customer], [stored.contact], [Seal(key).open(known, KNOWN)], shop.categories
+    )
+    shop.learned(work, stored.common)
+    shop.shelved(work, stored.shelf)
+    shop.retailer.seat(record, codec.consent_of([stored.consent]), Entries(1))
+    return shop.retailer
+
+
+def made_again(shop: Shop, work: Transaction, row: DecisionRow, stored: Stored) -> Stored:
+    """The same decision from what it rested on then; equal, or the store was tampered with."""
+    then = _stood(shop, work, row, stored)
+    channels = bits_of(then, stored.asked)
+    in_stock = _stock_of(shop, stored)
+    her = np.zeros(1, np.int32)
+    (kept_from,) = contact_rules.why_not(
+        then.record, then.consent.bits, her, row.day, stored.hour, then.rules, channels=channels
+    )
+    said = then.decide(
+        row.day, her, stored.hour, in_stock=in_stock, among=shop.among(stored.limit), channels=channels, most=1,
+        cutoff=stored.cutoff,
+    )  # fmt: skip
+    about: dict[str, Any] = {
+        "at_ms": stored.at_ms, "channel": stored.asked, "asked": stored.asked, "hour": stored.hour,
+        "policy": then.policy.name, "version": then.policy.version, "cutoff": stored.cutoff,
+    }  # fmt: skip
+    rest: dict[str, Any] = {
+        "common": stored.common, "out": stored.out, "consent": stored.consent, "contact": stored.contact,
+        "known": stored.known, "settings": stored.settings, "reactions": stored.reactions,
+        "unliked_as": stored.unliked_as, "bought": stored.bought, "shelf": stored.shelf, "limit": stored.limit,
+    }  # fmt: skip
+    if len(said.number):
+        again = shop.stored_of(said, 0, int(then.pending.blocks[-1].scopes[0]), about)
+    else:
+        again = silence(shop.why_silent(kept_from, row.day, 0), about)
+    return msgspec.structs.replace(again, **rest)
+
+
+def replayed(shop: Shop, work: Transaction, name: str) -> list[str] | None:
+    """Fields in which a decision, made again, differs from what is stored; None when there is none of that id."""
+    found = looked_up(shop, work, name)
+    if found is None:
+        return None
+    row, stored, _ = found
+    again = made_again(shop, work, row, stored)
+    return [each for each in stored.__struct_fields__ if getattr(stored, each) != getattr(again, each)]
+
+
+def considered(
+    shop: Shop, work: Transaction, row: DecisionRow, stored: Stored, seats: Seats
+) -> tuple[explain.Considered, ...]:
+    """What else could have been said then, and what ruled it out; the ledger tells her that somebody asked."""
+    then = _stood(shop, work, row, stored)
+    told = explain.why(
+        then, 0, row.day, stored.hour, in_stock=_stock_of(shop, stored), among=shop.among(stored.limit),
+        cutoff=stored.cutoff,
+    )  # fmt: skip
+    asked_now = then.ledger
+    for entry in asked_now.of[0] if isinstance(asked_now, Entries) else ():
+        seats.ledger.note(seats.place[row.customer], entry)
+    shop.keep_ledger(work, seats)
+    return told[0].candidates
+
+
+def _stock_of(shop: Shop, stored: Stored) -> NDArray[np.bool_] | None:
+    if not stored.out:
+        return None
+    in_stock = np.ones(len(shop.assortment.sku), np.bool_)
+    in_stock[stored.out] = False
+    return in_stock
+
+
+def verified(shop: Shop, work: Transaction) -> dict[str, Any]:
+    """Whether every customer's chain holds, up to the head that her row tells."""
+    count, broken, everybody = 0, [], work.everybody(shop.number, merged=True)
+    for first in range(0, len(everybody), 500):
+        for customer, row in work.customers(
+            shop.number, everybody[first : first + 500], change=False
+        ).items():
+            entries = shop.ledger_of(work, customer)
+            count += len(entries)
+            at = verify(entries)
+            if at is None and (len(entries), entries[-1].chain if entries else "") != (
+                row.entries,
+                row.chain,
+            ):
+                at = len(entries)
+            if at is not None:
+                broken.append({"customer": customer, "entry": at})
+    return {"customers": len(everybody), "entries": count, "broken": broken}
