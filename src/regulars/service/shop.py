@@ -35,7 +35,7 @@ from regulars.service import learned
 from regulars.service import rows as codec
 from regulars.service.assortment import Assortment, Told, dump_told, load_told, nothing_told, told_of
 from regulars.service.clock import Calendar
-from regulars.service.decided import ANYTHING, Answer, Ask, Limit, Stored, new_id, silence
+from regulars.service.decided import ANYTHING, Answer, Ask, Limit, Stored, new_ids, silence
 from regulars.service.events import Line
 from regulars.service.naming import HERS, digest
 from regulars.service.seal import Seal, new_key
@@ -378,7 +378,7 @@ class Shop:
         """
         # Locked before it is read who is who, so that nobody is merged meanwhile.
         tenant = self.open_day(work, self.calendar.day(now_ms))
-        asks = self.found(work, told)
+        asks, ids = self.found(work, told), new_ids(now_ms, len(told))
         answers = self._decided_before(work, asks)
         budget = self.retailer.rules.budget_per_day is not None
         twins = _twins(asks)
@@ -401,7 +401,7 @@ class Shop:
                     stored.consent, stored.contact = consent[row], contact[row]
                     stored.known, stored.shelf = seats.rows[row].version, tenant.shelf
                     stored.limit = limit
-                    name = new_id(now_ms)
+                    name = next(ids)
                     body = seats.seals[row].close(msgspec.msgpack.encode(stored), DECISION)
                     rows.append(DecisionRow(name, asks[k].customer, day, int(stored.number >= 0), body))
                     answers[k] = Answer(name, stored)
