@@ -117,7 +117,7 @@ def _broken_off(names: Iterable[str]) -> str:
 def _config(app: Callable[[], Service], host: str, port: int, workers: int = 1) -> uvicorn.Config:
     return uvicorn.Config(
         app, factory=True, host=host, port=port, workers=workers, log_level="warning", access_log=False,
-        server_header=False, timeout_worker_healthcheck=60,
+        server_header=False, proxy_headers=False, timeout_worker_healthcheck=60,
     )  # fmt: skip
 
 
@@ -136,6 +136,9 @@ def service_of(store_url: str, desk: str = "") -> Service:
 
 
 def _log() -> None:
+    # Lines say nothing of threads, processes and places in code, so nothing of it is looked up for each.
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
+    logging._srcfile = None  # as logging's own manual says
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(message)s")
 
 
