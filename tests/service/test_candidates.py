@@ -328,9 +328,14 @@ WRONG = {
     "501 skus": ({"skus": ["p0"] * 501}, "candidates.skus", "at most 500"),
     "nothing": ({}, "candidates", "skus, categories or both"),
     "nulls": ({"skus": None, "categories": None}, "candidates", "skus, categories or both"),
-    "a list": (["p0"], "candidates", "object"),
-    "a number": ({"skus": [7]}, "candidates.skus[0]", "str"),
-    "an unknown field": ({"brands": ["x"]}, "candidates.brands", "unknown field"),
+    "a list": (["p0"], "candidates", "Send an object"),
+    "a number": ({"skus": [7]}, "candidates.skus[0]", "Send text"),
+    "an unknown field": (
+        {"brands": ["x"]},
+        "candidates.brands",
+        "Leave it out; what is read is skus, categories",
+    ),
+    "text for a list": ({"skus": "p0"}, "candidates.skus", "Send a list"),
     "half a surrogate": ({"skus": ["\ud800"]}, "candidates.skus[0]", "sku of a product"),
 }
 

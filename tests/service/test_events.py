@@ -539,6 +539,20 @@ def test_an_order_that_is_told_again_long_after_the_window_counts_once(live, clo
     assert rebuilt(live, "ada") == bought(live, "ada")
 
 
+@pytest.mark.parametrize("live_too", [True, False])
+def test_a_refund_is_remembered_from_its_own_day_on(live, clock, live_too):
+    """The order that it takes back may be told again when the order's own window is over, and its own is not."""
+    hear(live, allow("ada"), buy("ada", 0, "p1", order="o1"))
+    clock.set(25)
+    hear(live, bring_back("ada", 25, "o1"))
+    column(live, "ada", "visits")
+    clock.set(40)
+    late = buy("ada", 40, "p1", order="o1")
+    hear(live, msgspec.structs.replace(late, live=live_too))
+    assert column(live, "ada", "visits") == 0
+    assert rebuilt(live, "ada") == bought(live, "ada")
+
+
 def test_one_order_id_of_two_customers_is_two_orders(live):
     hear(live, allow("ada"), allow("bea"), buy("ada", 0, "p1", order="1"), buy("bea", 0, "p1", order="1"))
     assert [column(live, who, "spend_cents") for who in ("ada", "bea")] == [300, 300]

@@ -123,25 +123,37 @@ def typed(route: Route, told: Any) -> Any:
         raise Refused(place, _at(told, place), _mend(what, route.takes, place)) from None
 
 
+#: What msgspec says of a type that does not fit, and its words for types.
+_KIND = re.compile(r"Expected `([\w |]+)`, got ")
+_KINDS = {
+    "bool": "true or false", "array": "a list", "object": "an object", "str": "text", "int": "a whole number",
+    "float": "a number",
+}  # fmt: skip
 #: What msgspec says of a length that does not fit.
 _LENGTH = re.compile(r"Expected `(\w+)` of length (>=|<=) (\d+)")
 
 
 def _mend(what: str, kind: Any, place: str) -> str:
     """What would be right, from what msgspec says is wrong with what stands at a place of this type."""
+    if what.startswith("Object missing"):
+        return "Send it; it is missing"
+    if what.startswith("Object contains unknown"):
+        within = _type_at(kind, place.rpartition(".")[0])
+        fields = [each.encode_name for each in getattr(within, "fields", ())]
+        return f"Leave it out; what is read is {', '.join(fields)}"
     if what.startswith("Invalid enum"):
-        return f"Send one of {', '.join(_choices(kind, place))}"
-    if what.startswith("Expected `bool`"):
-        return "Send true or false"
+        return f"Send one of {', '.join(map(str, getattr(_type_at(kind, place), 'values', ())))}"
+    if found := _KIND.match(what):
+        return f"Send {' or '.join(_KINDS.get(each, each) for each in found[1].split(' | '))}"
     if found := _LENGTH.match(what):
-        bound = "at least" if found[2] == ">=" else "at most"
-        things = "characters" if found[1] == "str" else "of them"
-        return f"Send {bound} {found[3]} {things}"
+        bound, count = "at least" if found[2] == ">=" else "at most", int(found[3])
+        things = ("character" if count == 1 else "characters") if found[1] == "str" else "of them"
+        return f"Send {bound} {count} {things}"
     return what
 
 
-def _choices(kind: Any, place: str) -> tuple[str, ...]:
-    """The words that may stand at a place of a body of this type."""
+def _type_at(kind: Any, place: str) -> msgspec.inspect.Type:
+    """The type of what may stand at a place of a body of this type."""
     found = _told(msgspec.inspect.type_info(kind))
     for part in re.findall(r"[^.\[\]]+", place):
         if isinstance(found, msgspec.inspect.StructType):
@@ -149,7 +161,7 @@ def _choices(kind: Any, place: str) -> tuple[str, ...]:
         elif isinstance(found, msgspec.inspect.ListType):
             found = found.item_type
         found = _told(found)
-    return tuple(map(str, found.values)) if isinstance(found, msgspec.inspect.LiteralType) else ()
+    return found
 
 
 def _told(kind: msgspec.inspect.Type) -> msgspec.inspect.Type:
