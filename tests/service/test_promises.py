@@ -1,6 +1,7 @@
 """The promises, on both stores, with two engines at work on each."""
 
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -386,6 +387,38 @@ def test_a_ledger_that_was_tampered_with_is_found(live):
     assert live.call(lambda work: audit.verified(live.shop, work))["broken"] == [
         {"customer": ada, "entry": 1}
     ]
+
+
+def test_ledgers_that_are_being_written_are_found_whole(live):
+    """Whoever verifies, in another process, meets what is half written nowhere."""
+    names = [f"name-{k}" for k in range(6)]
+    hear(live, *(allow(name) for name in names))
+    told, done = [], threading.Event()
+
+    def change_their_minds():
+        yes = False
+        while not done.is_set():
+            hear(live, *(allow(name, purchases=yes) for name in names))
+            live.engine.decide(live.shop, [ask(names[0])]).result(60)  # which applies what was heard
+            yes = not yes
+
+    with another_engine(live) as other, ThreadPoolExecutor(1) as pool:
+        shop = other.shops[live.number]
+        read = shop.ledger_of
+
+        def slowly(*given):
+            time.sleep(0.01)  # between the head and its chain
+            return read(*given)
+
+        shop.ledger_of = slowly
+        changing = pool.submit(change_their_minds)
+        try:
+            told = [audit.all_verified(other, shop) for _ in range(20)]
+        finally:
+            done.set()
+        changing.result(60)
+    assert told[-1]["entries"] > told[0]["entries"] + 20
+    assert all(each["broken"] == [] for each in told)
 
 
 def test_a_ledger_that_was_cut_short_is_found(live):
