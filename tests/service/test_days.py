@@ -16,7 +16,7 @@ from regulars.service.store.sql import StoreFailed
 from regulars.terms import Channel
 
 from .conftest import at, corner_shop
-from .customers import allow, buy, column, hear
+from .customers import allow, ask, buy, column, hear, say
 from .desk import open_desk
 
 #: A policy that speaks whenever it may.
@@ -32,6 +32,32 @@ def loud(tmp_path):
     opened = open_desk(tmp_path, policy_settings=LOUD)
     yield opened
     opened.close()
+
+
+def test_a_store_that_fails_is_asked_once_for_all_who_wait(live, clock):
+    clock.set(5)
+    hear(live, *(allow(f"name-{k}") for k in range(20)))
+    say(live, "name-0")
+    tried, waits, may_go = [], threading.Event(), threading.Event()
+
+    def fails():
+        tried.append(1)
+        raise StoreFailed("no room")
+
+    def hold(work):
+        waits.set()
+        may_go.wait(30)
+
+    held = live.engine.call(live.shop, hold)
+    assert waits.wait(30)
+    asked = [live.engine.decide(live.shop, [ask(f"name-{k}", clock())]) for k in range(20)]
+    live.engine.store.transaction, real = fails, live.engine.store.transaction
+    may_go.set()
+    held.result(30)
+    assert all(isinstance(each.exception(30), StoreFailed) for each in asked)
+    count = len(tried)
+    live.engine.store.transaction = real
+    assert count <= 3  # once for them, and for whoever looks whether events wait
 
 
 def test_an_unsubscribe_that_is_the_first_request_of_a_day_is_obeyed(loud):

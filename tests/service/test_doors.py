@@ -1,10 +1,12 @@
 """Who may do what: every route, every principal, denied by default; and no retailer sees another's."""
 
+import asyncio
 import base64
 import json
 import re
 from urllib.parse import quote
 
+import httpx
 import pytest
 
 from regulars.service.keys import Role
@@ -65,6 +67,27 @@ def key_of(desk, who):
     return (
         {"nobody": "", "garbage": GARBAGE[0]}.get(who) if who not in set(Role) else desk.live.keys[Role(who)]
     )
+
+
+def test_an_id_that_no_decision_has_is_nowhere(live):
+    """On PostgreSQL too, which takes no text with a NUL in it."""
+
+    async def ask():
+        transport = httpx.ASGITransport(app=live.service)
+        async with httpx.AsyncClient(transport=transport, base_url="http://shop") as client:
+            found = []
+            for method, path, role, body in (
+                ("GET", "", "staff", None), ("POST", "/replay", "staff", {}),
+                ("POST", "/reactions", "serve", {"reactions": ["open"]}),
+            ):  # fmt: skip
+                headers = {"Authorization": f"Bearer {live.keys[role]}"}
+                answer = await client.request(
+                    method, f"/v1/decisions/a%00b{path}", headers=headers, json=body
+                )
+                found.append((answer.status_code, answer.json()["code"]))
+            return found
+
+    assert asyncio.run(ask()) == [(404, "no_such_decision")] * 3
 
 
 def test_the_surface_is_what_was_thought_about():

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from regulars.retail import catalog as catalogs
 from regulars.retail.decision import Reason
-from regulars.service import audit, intake, orders, segment
+from regulars.service import audit, intake, keys, orders, segment
 from regulars.service.assortment import Assortment
 from regulars.service.clock import DAY_MS
 from regulars.service.decided import Ask
@@ -580,7 +580,7 @@ def test_an_order_in_words_that_nobody_knows_does_not_stand_in_the_way(live):
 def test_baskets_of_a_file_all_count_whatever_number_they_bear(live, clock):
     clock.set(3)
     hear(live, allow("ada"))
-    baskets = [(buy("ada", day, "p1", order="17", message=f"m{day}"), intake.IMPORT) for day in (0, 1, 2)]
+    baskets = [(buy("ada", day, "p1", order="17", message=f"m{day}"), keys.IMPORT) for day in (0, 1, 2)]
     live.call(lambda work: intake.apply(work, live.shop, baskets, at(3)))
     assert column(live, "ada", "visits") == 3 == rebuilt(live, "ada")["visits"]
 

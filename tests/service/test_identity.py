@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from regulars.retail.decision import Reason
+from regulars.retail.record import UNKNOWN
 from regulars.service import intake, merging, naming
 from regulars.service.events import Did, Event
 from regulars.service.naming import ANONYMOUS, EMAIL, Name, digest
@@ -353,10 +354,63 @@ def test_what_was_refused_for_the_device_is_not_refused_for_her_once_they_stand_
 
 def test_what_she_refused_since_stays_refused_when_they_stand_apart(live, clock):
     _, device, _ = merged(live, clock)
-    hear(live, allow("ada", 5, purchases=False))
+    hear(live, allow("ada", 5, stated=True), allow("ada", 5, stated=False))
     assert live.call(lambda work: merging.unmerge(work, live.shop, device, 5))
     seats, _ = seated(live, "ada")
-    assert not seats.consent.bits[0, Scope.PURCHASES]
+    assert not seats.consent.bits[0, Scope.STATED]
+
+
+@pytest.mark.parametrize("spoke_first", [False, True])
+def test_what_another_device_of_hers_refuses_stays_refused_when_one_stands_apart(live, clock, spoke_first):
+    clock.set(5)
+    hear(live, allow("ada"))
+    for device in ("phone", "tablet"):
+        if spoke_first:
+            hear(live, allow(device=device, contact__email=True))
+        hear(live, allow(device=device, purchases=True, stated=False, contact__email=False))
+        hear(live, tell("ada", 5, device=device))
+
+    def refused():
+        seats, _ = seated(live, "ada")
+        return not seats.consent.bits[0, Scope.STATED] and not seats.record.optin[0] >> Channel.EMAIL & 1
+
+    assert refused()
+    apart = [
+        live.call(lambda work, name=name: device_itself(work, live, name)) for name in ("phone", "tablet")
+    ]
+    assert live.call(lambda work: merging.unmerge(work, live.shop, apart[0], 5))
+    assert refused()
+    hear(live, tell("ada", 5, device="tablet"))
+    assert live.call(lambda work: merging.unmerge(work, live.shop, apart[1], 5))
+    assert number(live, device="tablet") != number(live, "ada")
+
+
+def test_what_was_said_to_both_counts_for_both_when_they_stand_apart(live, clock):
+    clock.set(5)
+    hear(live, allow("ada"), buy("ada", 2, "p1"), allow(device="phone"), buy("", 2, "p1", device="phone"))
+    hear(live, tell("ada", 5, device="phone"))
+    device = live.call(lambda work: device_itself(work, live, "phone"))
+    assert say(live, device="phone", channel=Channel.APP).stored.action != Action.SILENCE
+    hear(live, unlike("ada", "tea"))
+    sent, unliked = column(live, "ada", "sent"), column(live, "ada", "unlike_category").tolist()
+    assert sent == 1 and 7 in unliked
+    assert live.call(lambda work: merging.unmerge(work, live.shop, device, 5))
+    for who in ({"user": "ada"}, {"device": "phone"}):
+        assert say(live, channel=Channel.APP, **who).stored.action == Action.SILENCE
+    seats, _ = seated(live, device="phone")
+    assert seats.record.sent[0] == 1 and seats.record.unlike_category[0].tolist() == unliked
+    assert column(live, "ada", "sent") == 1
+
+
+def test_what_she_told_of_herself_since_stays_when_they_stand_apart(live, clock):
+    clock.set(5)
+    hear(live, allow("ada"), allow(device="phone"), tell(device="phone", age_class=3, kids=1))
+    hear(live, tell("ada", 5, device="phone"))
+    assert column(live, "ada", "age") == 3
+    hear(live, tell("ada", 5, age_class=4))
+    device = live.call(lambda work: device_itself(work, live, "phone"))
+    assert live.call(lambda work: merging.unmerge(work, live.shop, device, 5))
+    assert column(live, "ada", "age") == 4 and column(live, "ada", "kids") == UNKNOWN
 
 
 def test_what_the_device_wished_goes_with_it(live, clock):

@@ -160,9 +160,10 @@ def test_a_version_is_kept_for_a_decision_about_the_day_before_it(url, clock, tm
             st.sampled_from([catalogs.UNTOLD, -1, 200]),
         ),
         max_size=30,
-    )
+    ),
+    st.integers(0, 30),
 )
-def test_a_price_that_a_later_one_overrules_is_dropped(told):
+def test_a_price_that_a_later_one_overrules_is_dropped(told, before):
     days = [(product, first, first + length, offer) for product, first, length, offer in told]
     columns = zip(*((p, f, u, 300 + k, o) for k, (p, f, u, o) in enumerate(days)), strict=True)
     rows = pl.DataFrame(list(columns) or [[]] * 5, schema=dict.fromkeys(catalogs.Prices._fields, pl.Int32))
@@ -171,12 +172,12 @@ def test_a_price_that_a_later_one_overrules_is_dropped(told):
         if until >= 2 and not any(
             p == product and (
                 (f <= max(first, 2) and u >= until and (o != catalogs.UNTOLD or offer == catalogs.UNTOLD))
-                or (f == first and u >= 2 and o >= 0 and offer >= 0)
+                or (f == first and u >= 2 and o >= 0 and offer >= 0 and k < before <= later)
             )
-            for p, f, u, o in days[k + 1 :]
+            for later, (p, f, u, o) in enumerate(days) if later > k
         )
     ]  # fmt: skip
-    assert listing._overruled(rows, 2)["price_cents"].to_list() == left
+    assert listing._overruled(rows, 2, before)["price_cents"].to_list() == left
 
 
 YEAR_OF_PRICES = """
@@ -190,7 +191,7 @@ cents = np.full(len(week), 200, np.int32)
 rows = pl.DataFrame([product, week, week + 6, cents, cents], schema=listing.Prices._fields)
 most = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 before = most()
-assert listing._overruled(rows, 0).height == rows.height
+assert listing._overruled(rows, 0, 0).height == rows.height
 print((most() - before) * (1 if sys.platform == "darwin" else 1024) // rows.estimated_size())
 """
 
@@ -233,10 +234,13 @@ def test_of_two_prices_for_a_day_the_later_counts(url, clock, tmp_path):
         {"milk": 0.5, "bread": 0.25}, {"bread": 0.25}, {"bread": 0.25}, {"milk": 0.5, "bread": 0.5},
         {"milk": 0.5, "bread": 0.25}, {"milk": 0.5, "bread": 0.25}, {},
     ]  # fmt: skip
-    # The same offer with another last day.
+    # Told later, it is the same offer with another last day; within one file two of one first day both stand.
     take(live, told(tmp_path, "prices", PRICES, f"p2,4.00,3.00,{date(1)},{date(6)}"))
     assert [standing(live, day)["bread"] for day in (5, 6)] == [0.25, 0.25]
     assert "bread" not in standing(live, 7) and standing(live, 7) == standing(live, 9) == {"milk": 0.5}
+    month, week = f"p10,4.00,3.00,{date(2)},{date(20)}", f"p10,4.00,2.00,{date(2)},{date(8)}"
+    take(live, told(tmp_path, "prices", PRICES, month, week))
+    assert [standing(live, day)["candy"] for day in (8, 9, 20)] == [0.5, 0.25, 0.25]
     live.close()
 
 

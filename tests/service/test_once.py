@@ -327,6 +327,30 @@ def test_gpc_is_honoured_with_a_reaction(desk):
     assert not shares(desk)
 
 
+def test_gpc_with_a_reaction_reaches_whoever_the_device_became(desk):
+    grants = SHARED | {"contact": True, "contact.app": True}
+    told = {"anonymousId": "phone", "grants": grants}
+    assert desk.ask("POST", "/v1/consent", told, "serve").status_code == 200
+    bought_there = {name: value for name, value in order().items() if name != "userId"}
+    desk.send(bought_there | {"anonymousId": "phone"})
+    said = desk.ask("POST", "/v1/decisions", {"anonymousId": "phone", "channel": "app"}, "serve").json()
+    desk.allow("anna", **grants)
+    desk.send({"type": "identify", "userId": "anna", "anonymousId": "phone"})
+    assert shares(desk)
+    path = f"/v1/decisions/{said['id']}/reactions"
+    desk.ask("POST", path, {"reactions": ["open"]}, "serve", headers=GPC)
+    assert not shares(desk)
+
+
+def test_gpc_with_a_reaction_to_silence_is_honoured_too(desk):
+    desk.allow("anna", **SHARED)  # which lets nobody contact her: what she is shown stands there for anybody
+    silent = desk.decide("anna").json()
+    assert shares(desk)
+    path = f"/v1/decisions/{silent['id']}/reactions"
+    assert desk.ask("POST", path, {"reactions": ["open"]}, "serve", headers=GPC).status_code == 409
+    assert not shares(desk)
+
+
 def test_gpc_is_honoured_before_a_decision(desk):
     bought(desk)
     desk.allow("anna", **SHARED)

@@ -719,7 +719,7 @@ def test_an_error_of_ours_is_logged_by_place_and_without_words(desk, caplog, mon
         raise KeyError(CANARY)
 
     monkeypatch.setattr(audit, "looked_up", fail)
-    told = refused(desk.ask("GET", "/v1/decisions/x"), 500, code="internal")
+    told = refused(desk.ask("GET", f"/v1/decisions/{0:032x}"), 500, code="internal")
     assert "canary" not in json.dumps(told)
     logged = [record.getMessage() for record in caplog.records if record.name == "regulars.service"]
     assert any("KeyError" in each and "routes.py:" in each for each in logged)

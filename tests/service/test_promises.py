@@ -421,6 +421,38 @@ def test_ledgers_that_are_being_written_are_found_whole(live):
     assert all(each["broken"] == [] for each in told)
 
 
+def test_ledgers_are_verified_while_a_day_is_being_closed(live, clock):
+    """Both lock customers; whoever does it in another order than the other waits for ever."""
+    names = [f"name-{k}" for k in range(6)]
+    clock.set(1)
+    hear(live, *(allow(name, 1) for name in names))
+    assert say(live, names[-1], channel=Channel.APP).stored.action != Action.SILENCE
+    clock.set(20)
+    closing = threading.Event()
+    real = live.shop.keep_ledger
+
+    def slowly(*given):
+        closing.set()
+        time.sleep(0.5)
+        return real(*given)
+
+    with another_engine(live) as other, ThreadPoolExecutor(1) as pool:
+        live.shop.keep_ledger = slowly
+        deciding = pool.submit(say, live, names[0], channel=Channel.APP)
+        assert closing.wait(30)
+        assert audit.all_verified(other, other.shops[live.number])["broken"] == []
+        assert deciding.result(30).stored.action != Action.SILENCE
+
+
+def test_a_chain_that_cannot_be_read_does_not_hold(live):
+    hear(live, allow("ada"), allow("bob"))
+    say(live, "ada")
+    who = number(live, "bob")
+    live.call(lambda work: work.tell("DELETE FROM person_key WHERE customer = ?", (who,)))
+    told = audit.all_verified(live.engine, live.shop)
+    assert told["unread"] == [who] and told["customers"] == 2 and told["broken"] == []
+
+
 def test_a_ledger_that_was_cut_short_is_found(live):
     hear(live, allow("ada"))
     say(live, "ada")

@@ -190,8 +190,12 @@ def verify(
         words = counted(len(told["broken"]), "chain is broken", "chains are broken")
         entries = counted(told["entries"], "entry", "entries")
         customers = counted(told["customers"], "customer", "customers")
-        print(f"{entries} of {customers}: {words if told['broken'] else 'all chains hold'}")
+        held = "all chains hold" if not told["unread"] else "all chains that can be read hold"
+        print(f"{entries} of {customers}: {words if told['broken'] else held}")
         for broken in told["broken"][:20]:
             print(f"  customer {broken['customer']}, from entry {broken['entry']}")
-    if told["broken"]:
+        if told["unread"]:
+            unread = counted(len(told["unread"]), "customer has", "customers have")
+            print(f"  {unread} no key here, so their chains cannot be read. Restore the keys from a backup")
+    if told["broken"] or told["unread"]:
         raise typer.Exit(1)

@@ -1,4 +1,4 @@
-"""What commands have in common: the application, options that several take, and checks of what they are given."""
+"""What commands have in common: options that several take, and checks of what they are given."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ def one_retailer(given: str | None, retailer: str | None) -> Iterator[Any]:
     check_name(retailer)
     store = store_url(given)
     with serving_extra():
-        from regulars.service.store import open_store
+        from regulars.service.store import open_store, shown
     file = Path(store.removeprefix("sqlite:///"))
     if store.startswith("sqlite:///") and not file.is_file():
         raise SettingError(
@@ -46,7 +46,7 @@ def one_retailer(given: str | None, retailer: str | None) -> Iterator[Any]:
         if retailer and retailer not in named:
             raise SettingError(f"the store has no retailer {retailer!r}; it has {', '.join(named) or 'none'}")
         if not named:
-            raise SettingError(f"the store {store} has no retailer yet. `regulars import` sets one up")
+            raise SettingError(f"the store {shown(store)} has no retailer yet. `regulars import` sets one up")
         if not retailer and len(named) != 1:
             raise SettingError(
                 f"the store has {len(named)} retailers; name one with --retailer: {', '.join(named)}"

@@ -152,15 +152,13 @@ class Service:
             return problem(
                 503,
                 "store",
-                "The store could not do it; nothing was written. Try again.",
+                "The store could not do it. Try again, with the same Idempotency-Key if you sent one.",
                 headers={"Retry-After": "1"},
             )
         except Exception as error:
             told = {"route": route.path, "error": type(error).__name__, "at": where(error)}
             _LOG.error(json.dumps(told))
-            return problem(
-                500, "internal", "Something went wrong here; nothing was written. It is in the log."
-            )
+            return problem(500, "internal", "Something went wrong here. It is in the log.")
 
     async def _who(self, told: list[str]) -> Principal | None:
         for key in told:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
@@ -23,12 +24,13 @@ from regulars.service.store import Transaction
 from regulars.service.store.sql import DecisionRow
 
 #: Customers whose chains are checked at a time.
-SLICE = 200
+AT_A_TIME = 200
+_ID = re.compile("[0-9a-f]{32}")
 
 
 def looked_up(shop: Shop, work: Transaction, name: str) -> tuple[DecisionRow, Stored, Seats] | None:
     """A decision by its id."""
-    row = work.decisions(shop.number, [name]).get(name)
+    row = work.decisions(shop.number, [name]).get(name) if _ID.fullmatch(name) else None
     if row is None:
         return None
     seats = shop.seat(work, [row.customer, *work.merged_into(shop.number, [row.customer]).values()])
@@ -114,11 +116,16 @@ def _stock_of(shop: Shop, stored: Stored) -> NDArray[np.bool_] | None:
 
 
 def verified(shop: Shop, work: Transaction, customers: Sequence[int] | None = None) -> dict[str, Any]:
-    """Whether the chains of these customers, or of all, hold up to the heads that their rows tell."""
+    """Whether the chains of these customers, or of all, hold up to the heads that their rows tell; who has no key here."""
+    work.tenant(shop.number)  # before any customer: everybody locks in this order
     count, broken = 0, []
     chosen = work.everybody(shop.number, merged=True) if customers is None else customers
     # Locked, or something could be added to a chain after its head was read.
-    for customer, row in work.customers(shop.number, chosen).items():
+    found = work.customers(shop.number, chosen)
+    unread = set(chosen) - found.keys()
+    if unread:  # erased meanwhile, or her key is not in this store
+        unread &= set(work.everybody(shop.number, merged=True))
+    for customer, row in found.items():
         entries = shop.ledger_of(work, customer)
         count += len(entries)
         at = verify(entries)
@@ -126,15 +133,15 @@ def verified(shop: Shop, work: Transaction, customers: Sequence[int] | None = No
             at = len(entries)
         if at is not None:
             broken.append({"customer": customer, "entry": at})
-    return {"customers": len(chosen), "entries": count, "broken": broken}
+    return {"customers": len(chosen), "entries": count, "broken": broken, "unread": sorted(unread)}
 
 
 def all_verified(engine: Engine, shop: Shop) -> dict[str, Any]:
     """The same of everybody, some at a time: whoever decides in another process waits for none of it."""
     everybody = engine.call(shop, lambda work: work.everybody(shop.number, merged=True)).result()
-    told: dict[str, Any] = {"customers": 0, "entries": 0, "broken": []}
-    for first in range(0, len(everybody), SLICE):
-        some = everybody[first : first + SLICE]
+    told: dict[str, Any] = {"customers": 0, "entries": 0, "broken": [], "unread": []}
+    for first in range(0, len(everybody), AT_A_TIME):
+        some = everybody[first : first + AT_A_TIME]
         part = engine.call(shop, partial(verified, shop, customers=some), drained=False).result()
         told = {name: told[name] + part[name] for name in told}
     return told

@@ -286,6 +286,13 @@ class Engine:
                 shop.forget()
             _tell(batch, [None] * len(batch), error)
             return
+        except StoreFailed as error:
+            shop.forget()
+            if error.in_turn and not again:
+                self._do(batch, again=True)
+            else:  # asked one by one, the store would fail each of them
+                _tell(batch, [None] * len(batch), error)
+            return
         except Exception as error:
             # What was learned or counted in memory belongs to a transaction that never was.
             shop.forget()

@@ -27,7 +27,7 @@ from regulars.service.clock import now_ms
 from regulars.service.engine import Engine, shop_of
 from regulars.service.keys import Role
 from regulars.service.remote import Desk, RemoteEngine
-from regulars.service.store import open_store
+from regulars.service.store import open_store, shown
 
 LOCAL = ("127.0.0.1", "::1", "localhost")
 
@@ -62,9 +62,9 @@ def run(
             demo.open_demo(store, datetime.datetime.now(datetime.UTC).date(), say)
         elif not there and not with_demo:
             raise SettingError(
-                f"the store {store_url} has no retailer yet. Start with --demo, or set one up first"
+                f"the store {shown(store_url)} has no retailer yet. Start with --demo, or set one up first"
                 if not unready
-                else f"{_broken_off(unready)}, and the store {store_url} has no other retailer"
+                else f"{_broken_off(unready)}, and the store {shown(store_url)} has no other retailer"
             )
         for name in sorted(unready.keys() - ({demo.NAME} if with_demo else set())):
             say(_broken_off([name]))
@@ -207,9 +207,8 @@ def settle_memory() -> None:
 
 def serving(host: str, port: int, store_url: str, names: list[str]) -> str:
     """What is served, in a few lines."""
-    where = store_url.partition("@")[2] or store_url  # without a password
     return (
-        f"Serving {', '.join(names)} from {where} at http://{host}:{port}\n"
+        f"Serving {', '.join(names)} from {shown(store_url)} at http://{host}:{port}\n"
         f"What can be asked: http://{host}:{port}/openapi.json . Stop with Ctrl-C."
     )
 

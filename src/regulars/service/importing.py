@@ -21,7 +21,7 @@ from regulars.ledger.entries import Entries
 from regulars.retail import catalog as catalogs
 from regulars.retail import consent as consents
 from regulars.retail import record as records
-from regulars.service import intake, learned, listing, naming
+from regulars.service import intake, keys, listing, naming, snapshots
 from regulars.service import rows as codec
 from regulars.service.assortment import Assortment
 from regulars.service.clock import Now, now_ms
@@ -156,7 +156,7 @@ def add(engine: Engine, shop: Shop, panel: Panel, granted: Granted, count: Count
         def apply(work: Transaction, part: list[Event] = part) -> None:
             now = engine.now()
             allowed = _allowed(work, shop, part, granted, now)
-            intake.apply(work, shop, [(event, intake.IMPORT) for event in allowed + part], now, taken)
+            intake.apply(work, shop, [(event, keys.IMPORT) for event in allowed + part], now, taken)
 
         engine.call(shop, apply).result()
         count(min(first + CHUNK, len(events)), len(events), "baskets")
@@ -184,7 +184,7 @@ def add_people(
 
         def apply(work: Transaction, part: pl.DataFrame = part) -> Counter[str]:
             events, counts = listing.people_events(work, shop, part, granted.words, now_ms)
-            intake.apply(work, shop, [(event, intake.IMPORT) for event in events], now_ms)
+            intake.apply(work, shop, [(event, keys.IMPORT) for event in events], now_ms)
             return counts
 
         became.update(call(apply))
@@ -198,7 +198,7 @@ def _allowed(
     """What those allowed who become customers by these baskets; whoever was erased does not, until she says so herself."""
     if not granted.words:
         return []
-    message = [naming.digest(shop.secret, Name(f"message {intake.IMPORT}", event.message)) for event in part]
+    message = [naming.digest(shop.secret, Name(f"message {keys.IMPORT}", event.message)) for event in part]
     user = {event.user: naming.digest(shop.secret, Name(USER, event.user)) for event in part}
     gone = {name: naming.erased(shop.secret, mark) for name, mark in user.items()}
     seen = work.seen(shop.number, [*message, *gone.values()])
@@ -332,7 +332,7 @@ def _write(
     keeps = consent.bits[:, Scope.PURCHASES] != 0
     for basket in _baskets(panel, lines, names):
         household = basket.household
-        seen.append(naming.digest(shop.secret, Name(f"message {intake.IMPORT}", basket.message)))
+        seen.append(naming.digest(shop.secret, Name(f"message {keys.IMPORT}", basket.message)))
         if not keeps[household]:
             continue
         event = Event(
@@ -355,7 +355,7 @@ def _write(
         work.add_entries(shop.number, entries)
         work.add_events(events)
         work.first_seen(shop.number, seen, intake.FOREVER)
-        work.add_common(shop.number, 1, until - 1, learned.packed(shop.retailer))
+        work.add_common(shop.number, 1, until - 1, snapshots.packed(shop.retailer))
         work.change_tenant(shop.number, customers=count, common=1)
 
 

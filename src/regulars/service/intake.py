@@ -14,14 +14,15 @@ from regulars.retail import record as records
 from regulars.service import identity, merging, naming, orders
 from regulars.service.clock import is_zone
 from regulars.service.events import CODES, Did, Event, Line
+from regulars.service.keys import IMPORT
 from regulars.service.naming import ANONYMOUS, EMAIL, PHONE, USER, Name
 from regulars.service.seal import Seal, Unreadable
 from regulars.service.shop import Seats, Shop
 from regulars.service.store import Transaction
 from regulars.terms import Channel, Purpose, Reaction, Scope, Verdict
 
-#: The source of what is imported in bulk, and the day until which it is remembered.
-IMPORT, FOREVER = "import", 2**31 - 1
+#: The day until which it is remembered what was imported in bulk.
+FOREVER = 2**31 - 1
 #: Messages of so many deliveries are applied at a time.
 DRAIN = 64
 #: Bytes of deliveries that are applied at a time while nobody asks: some hundred events, so nobody waits long.

@@ -21,7 +21,7 @@ from regulars.service.clock import is_zone
 from regulars.service.events import Did, Event
 from regulars.service.naming import EMAIL, PHONE, USER, Name
 from regulars.service.shop import Profile, Shop
-from regulars.service.store import Transaction
+from regulars.service.store import Transaction, shown
 from regulars.shelf import PLACEMENT_STORES
 from regulars.sources.listings import Listing, check_days
 from regulars.sources.panel import Panel, week_of
@@ -185,7 +185,7 @@ def _prices(
     none = pl.lit(NONE if says else UNTOLD, pl.Int32)
     reduced = pl.col("offer_cents") < pl.col("price_cents")
     kept = kept.with_columns(pl.when(reduced).then("offer_cents").otherwise(none).alias("offer_cents"))
-    rows = _overruled(pl.concat([pl.DataFrame(told.prices._asdict()), kept]), today)
+    rows = _overruled(pl.concat([pl.DataFrame(told.prices._asdict()), kept]), today, len(told.prices.product))
     offers = kept.filter(pl.col("offer_cents") >= 0)
     since = told.since
     if says and kept.height:
@@ -200,15 +200,19 @@ def _prices(
     return dataclasses.replace(told, prices=prices, since=since, days=days), kept.height, offers.height
 
 
-def _overruled(rows: pl.DataFrame, today: int) -> pl.DataFrame:
+def _overruled(rows: pl.DataFrame, today: int, before: int) -> pl.DataFrame:
     """Without rows whose days are over, or that a later row overrules: on all days that are left, or as the same offer.
 
     An offer is known by its product and first day: told again with another end, it ends there.
+
+    Parameters
+    ----------
+    before : so many of the rows were told before, the others now
     """
-    rows = rows.filter(pl.col("last_day") >= today).with_row_index("place").sort("product", "place")
+    rows = rows.with_row_index("place").filter(pl.col("last_day") >= today).sort("product", "place")
     product, last = rows["product"].to_numpy(), rows["last_day"].to_numpy()
     first, silent = rows["first_day"].to_numpy(), (rows["offer_cents"] == UNTOLD).to_numpy()
-    offered = (rows["offer_cents"] >= 0).to_numpy()
+    offered, now = (rows["offer_cents"] >= 0).to_numpy(), (rows["place"] >= before).to_numpy()
     stands = np.ones(rows.height, np.bool_)
     # Each row beside the next of its product, then beside the one after: no more at a time than there are rows.
     row = np.arange(rows.height)
@@ -220,7 +224,7 @@ def _overruled(rows: pl.DataFrame, today: int) -> pl.DataFrame:
         later = row + ahead
         covers = (np.maximum(first[row], today) >= first[later]) & (last[row] <= last[later])
         covers &= silent[row] | ~silent[later]
-        covers |= offered[row] & offered[later] & (first[row] == first[later])
+        covers |= offered[row] & offered[later] & (first[row] == first[later]) & now[later] & ~now[row]
         stands[row[covers]] = False
         row = row[~covers]
     return rows.filter(pl.Series(stands)).sort("place").select(*Prices._fields)
@@ -378,7 +382,7 @@ def offers_ahead(shop: Shop, today: int) -> list[int]:
 def said_of_offers(shop: Shop, today: int, url: str) -> tuple[str, bool]:
     """What can be offered in the coming days, with the mend when that is nothing; and whether anything is wanting."""
     ahead = offers_ahead(shop, today)
-    store = url if url.startswith("sqlite:") else "postgresql://..."  # without a password
+    store = shown(url)
     mend = (
         f"Tell it prices with offers: regulars import --prices prices.csv --retailer {shop.name} --store {store} "
         "(columns sku, price, offer, from, until)"

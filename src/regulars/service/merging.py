@@ -6,18 +6,22 @@ from collections.abc import Iterable
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from regulars.ledger.entries import Entry
 from regulars.ledger.protocol import Kind
 from regulars.retail import record as records
 from regulars.retail.record import UNKNOWN
 from regulars.service import orders
+from regulars.service import rows as codec
 from regulars.service.events import CODES
 from regulars.service.shop import Seats, Shop
 from regulars.service.store import Transaction
 from regulars.terms import NEVER, NONE, Channel, Scope
 
 _MERGE = b"merge"
+#: Columns that tell what was said to somebody, and of what she wants to hear no more.
+CONTACTS = tuple(name for name in codec.CONTACT if name != "optin")
 
 
 class Joined(msgspec.Struct):
@@ -28,6 +32,7 @@ class Joined(msgspec.Struct):
     closed: int  #: bits of channels
     wishes: list[tuple[int, int]]  #: (category, until_day)
     codes: list[str]  #: columns that were unknown
+    values: list[int] = []  #: what they were taken to be
 
 
 def merge(work: Transaction, shop: Shop, seats: Seats, one: int, other: int, at_ms: int) -> None:
@@ -36,12 +41,11 @@ def merge(work: Transaction, shop: Shop, seats: Seats, one: int, other: int, at_
         return
     a, b = seats.place[one], seats.place[other]
     record, consent, today = seats.record, seats.consent, shop.calendar.day(at_ms)
-    asked = consent.since[a] > NEVER
-    lost = np.where(asked, consent.bits[b] & ~consent.bits[a], 0)
+    refused, shut = _refused(work, shop, seats, one)
+    lost = consent.bits[b] & refused
     for scope in np.flatnonzero(lost).tolist():
         shop.retailer.consented(b, scope, int(lost[scope]), False, today)
-    spoken_of = _spoken_of([*shop.ledger_of(work, one), *seats.ledger.of[a]])
-    closed = int(record.optin[b] & ~record.optin[a]) & spoken_of
+    closed = int(record.optin[b]) & shut
     for channel in _channels(closed):
         shop.retailer.reachable(b, channel, False, today)
     hers = set(_wishes(record, b))
@@ -57,13 +61,22 @@ def merge(work: Transaction, shop: Shop, seats: Seats, one: int, other: int, at_
     for name in codes:
         getattr(record, name)[b] = getattr(record, name)[a]
     _add_contacts(record, a, b)
-    joined = Joined(int(consent.epoch[b]), lost.tolist(), closed, wishes, codes)
+    values = [int(getattr(record, name)[b]) for name in codes]
+    joined = Joined(int(consent.epoch[b]), lost.tolist(), closed, wishes, codes, values)
     work.add_merge(
         shop.number, one, other, at_ms, seats.seals[b].close(msgspec.msgpack.encode(joined), _MERGE)
     )
     work.change_customers(shop.number, ("into_customer",), [(other, one)])
     seats.rows[a] = seats.rows[a]._replace(into=other)
     orders.rebuild(work, shop, seats, [other])
+
+
+def _refused(work: Transaction, shop: Shop, seats: Seats, customer: int) -> tuple[NDArray[np.uint8], int]:
+    """What somebody refuses: bits of consent by scope, of scopes of which she ever said anything; bits of such channels."""
+    row = seats.place[customer]
+    refused = np.where(seats.consent.since[row] > NEVER, ~seats.consent.bits[row], 0).astype(np.uint8)
+    spoken_of = _spoken_of([*shop.ledger_of(work, customer), *seats.ledger.of[row]])
+    return refused, ~int(seats.record.optin[row]) & spoken_of
 
 
 def _spoken_of(entries: Iterable[Entry]) -> int:
@@ -96,7 +109,8 @@ def _add_contacts(record: records.Record, a: int, b: int) -> None:
     _add_ring(record, a, b)
     for channel, day in enumerate(record.channel_day[a].tolist()):
         if day == record.channel_day[b, channel] != NEVER:
-            record.channel_count[b, channel] += record.channel_count[a, channel]
+            both = int(record.channel_count[a, channel]) + int(record.channel_count[b, channel])
+            record.channel_count[b, channel] = min(both, 255)
         elif day > record.channel_day[b, channel]:
             record.channel_day[b, channel] = day
             record.channel_count[b, channel] = record.channel_count[a, channel]
@@ -131,8 +145,9 @@ def _add_ring(record: records.Record, a: int, b: int) -> None:
 def unmerge(work: Transaction, shop: Shop, one: int, today: int) -> bool:
     """Undo the last merge of ``one`` into somebody: both stand apart again, with what each of them did.
 
-    Contacts and unlikes count for both, so that no cap is broken and no order of hers; what the merge took from her
-    consent is given back when she has not changed it since. A device that was taken apart is not merged into her again.
+    Contacts and unlikes count for both from now on, so that no cap is broken and no order of hers; what the merge took from
+    her consent is given back when she has not changed it since, and none who is hers still refuses it. A device that was
+    taken apart is not merged into her again.
     Returns False when it was never merged.
     """
     work.tenant(shop.number, change=True)
@@ -142,21 +157,34 @@ def unmerge(work: Transaction, shop: Shop, one: int, today: int) -> bool:
     other, at_ms, sealed = last
     work.change_customers(shop.number, ("into_customer",), [(-1, one)])
     work.undo_merge(shop.number, one, at_ms)
+    still_hers = work.merged_from(shop.number, other)
+    theirs = shop.seat(work, still_hers)
+    refusals = [_refused(work, shop, theirs, who) for who in still_hers if who in theirs.place]
     seats = shop.seat(work, [one, other])
+    if one in seats.place and other in seats.place:
+        for name in CONTACTS:
+            column = getattr(seats.record, name)
+            column[seats.place[one]] = column[seats.place[other]]
     if other in seats.place:
         b = seats.place[other]
         joined = msgspec.msgpack.decode(seats.seals[b].open(sealed, _MERGE), type=Joined)
         if int(seats.consent.epoch[b]) == joined.epoch:
-            for scope, bits in enumerate(joined.lost):
-                if bits:
-                    shop.retailer.consented(b, scope, bits, True, today)
-            for channel in _channels(joined.closed):
+            closed = joined.closed
+            lost = np.array(joined.lost, np.uint8)
+            for refused, shut in refusals:
+                lost &= ~refused
+                closed &= ~shut
+            for scope in np.flatnonzero(lost).tolist():
+                shop.retailer.consented(b, scope, int(lost[scope]), True, today)
+            for channel in _channels(closed):
                 shop.retailer.reachable(b, channel, True, today)
         for k, wish in enumerate(zip(seats.record.wish_category[b], seats.record.wish_until[b], strict=True)):
             if tuple(map(int, wish)) in joined.wishes:
                 seats.record.wish_category[b, k], seats.record.wish_until[b, k] = NONE, NEVER
-        for name in joined.codes:
-            getattr(seats.record, name)[b] = UNKNOWN
+        for k, name in enumerate(joined.codes):
+            column = getattr(seats.record, name)
+            if k >= len(joined.values) or column[b] == joined.values[k]:  # she said nothing else since
+                column[b] = UNKNOWN
     orders.rebuild(work, shop, seats, [each for each in (one, other) if each in seats.place])
     shop.keep(work, seats, known=True, consent=True)
     return True

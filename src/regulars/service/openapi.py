@@ -24,7 +24,7 @@ _WORDS = {
     413: "Too large",
     415: "Another kind of content is needed",
     422: "The Idempotency-Key came with another request",
-    503: "The store could not do it; nothing was written",
+    503: "The store could not do it; try again",
 }
 
 

@@ -88,6 +88,7 @@ TITLES = {
     "gone": "The client left",
     "idempotency_key": "This is no Idempotency-Key",
     "no_key": "A key is needed",
+    "no_person_key": "What is sealed cannot be read",
     "unknown_key": "Nobody has this key",
     "wrong_key": "This key does not open that",
     "no_such_decision": "There is no such decision",

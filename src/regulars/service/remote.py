@@ -91,12 +91,13 @@ class Desk:
         with caller, caller.makefile("rb") as heard:
             while len(head := heard.read(HEAD)) == HEAD:
                 for question in _QUESTIONS.decode(heard.read(int.from_bytes(head, "big"))):
-                    self._engine.put(
-                        "decide",
-                        self._engine.shop(question.retailer),
-                        question.asks,
-                        done=_Caller(caller, question.number),
-                    )
+                    done = _Caller(caller, question.number)
+                    try:
+                        self._engine.put(
+                            "decide", self._engine.shop(question.retailer), question.asks, done=done
+                        )
+                    except RegularsError as error:
+                        done.tell([(done, None)], error)
 
     def close(self) -> None:
         """Nobody new is heard."""

@@ -32,6 +32,7 @@ from regulars.service.naming import ANONYMOUS, USER, Name
 from regulars.service.problems import Denied, Refused
 from regulars.service.shop import Seats, Shop
 from regulars.service.store import Transaction
+from regulars.service.store.sql import DecisionRow
 from regulars.terms import Action, Channel, Purpose, Reaction, Scope, Verdict
 
 if TYPE_CHECKING:
@@ -338,7 +339,7 @@ async def _replayed(service: Service, asked: Asked) -> wire.Replayed:
     return await _in_transaction(service, asked, work_on)
 
 
-def _found(shop: Shop, work: Transaction, name: str) -> Any:
+def _found(shop: Shop, work: Transaction, name: str) -> tuple[DecisionRow, Stored, Seats]:
     found = audit.looked_up(shop, work, name)
     if found is None:
         raise Denied(404, "no_such_decision", "There is no such decision, or she was erased.")
@@ -350,17 +351,18 @@ async def _reacted(service: Service, asked: Asked) -> wire.Done:
     bits = sum(1 << Reaction[each.upper()] for each in set(body.reactions))
     reason = 255 if body.reason is None else int(Verdict[body.reason.upper()])
 
-    def work_on(work: Transaction) -> wire.Done:
-        row, _, seats = _found(asked.shop, work, name)
+    def work_on(work: Transaction) -> bool:
+        _, _, seats = _found(asked.shop, work, name)
         today = asked.shop.calendar.day(asked.received_ms)
-        if asked.gpc:
-            intake.no_sharing(asked.shop, seats, [row.customer], today)
-        if asked.shop.reacted(work, seats, today, [(name, bits, reason)]):
-            raise Denied(409, "nothing_was_sent", "This decision was silence: there is nothing to react to.")
+        if asked.gpc:  # also of whoever this device's owner turned out to be
+            intake.no_sharing(asked.shop, seats, seats.place, today)
+        silent = bool(asked.shop.reacted(work, seats, today, [(name, bits, reason)]))
         asked.shop.keep(work, seats, consent=True)
-        return wire.Done()
+        return silent
 
-    return await _in_transaction(service, asked, work_on)
+    if await _in_transaction(service, asked, work_on):
+        raise Denied(409, "nothing_was_sent", "This decision was silence: there is nothing to react to.")
+    return wire.Done()
 
 
 # ---- customers ---------------------------------------------------------------------------------------------------------
@@ -414,6 +416,11 @@ async def _account(service: Service, asked: Asked) -> wire.Account:
         number = _customer(work, shop, name)
         devices = work.merged_from(shop.number, number)
         seats = shop.seat(work, [number, *devices])
+        if number not in seats.place:
+            raise Denied(
+                404, "no_person_key", "What is stored of her cannot be read: her key is not in this store."
+            )
+        devices = [device for device in devices if device in seats.place]
         whose = {who: orders.told_under(work, shop, seats, who) for who in (number, *devices)}
         every = [event for told in whose.values() for event in told]
         again = {id(every[k]) for k in orders.again(shop, every)}

@@ -31,8 +31,8 @@ from regulars.retail.learn import Block
 from regulars.retail.predicted_verdict import label
 from regulars.retail.record import Record
 from regulars.retail.retailer import Retailer
-from regulars.service import learned
 from regulars.service import rows as codec
+from regulars.service import snapshots
 from regulars.service.assortment import Assortment, Told, dump_told, load_told, nothing_told, told_of
 from regulars.service.clock import Calendar
 from regulars.service.decided import ANYTHING, Answer, Ask, Limit, Stored, new_ids, silence
@@ -147,7 +147,7 @@ class Shop:
             raise RegularsError(
                 f"what was learned by version {version} is not in the store. Restore it from a backup"
             )
-        self.retailer.restore(self._opening if body is None else learned.arrays(body))
+        self.retailer.restore(self._opening if body is None else snapshots.arrays(body))
         self._common = version
 
     def knows(self) -> tuple[int, int, int, int]:
@@ -248,7 +248,7 @@ class Shop:
             )
         records.turn(shop.totals, day)
         for _, body in work.take_deltas(self.number, day):
-            for column, more in zip(shop.totals, learned.totals(body, shop.totals), strict=True):
+            for column, more in zip(shop.totals, snapshots.totals(body, shop.totals), strict=True):
                 column += more
         shop.renew(day)
         work.forget_seen(self.number, day - WINDOW_DAYS)
@@ -256,7 +256,7 @@ class Shop:
         # While a version stood, decisions were made about that day, the one before it or later ones.
         if not work.decided_on(self.number, day - 1):
             work.drop_common(self.number, tenant.common)
-        work.add_common(self.number, version, day, learned.packed(shop))
+        work.add_common(self.number, version, day, snapshots.packed(shop))
         work.change_tenant(self.number, closed_day=day, common=version)
         self._common = version
         return tenant._replace(closed_day=day, common=version)
@@ -616,7 +616,7 @@ class Shop:
         try:
             shop.totals.day[0] = day
             shop.purchased(day, lines, n)
-            work.add_delta(self.number, day, learned.flat(shop.totals))
+            work.add_delta(self.number, day, snapshots.flat(shop.totals))
         finally:
             shop.totals = sums
         self._keep_outcomes(work, seats, kept)
@@ -718,10 +718,6 @@ class Shop:
             msgspec.json.decode(seal.open(body, ENTRY), type=Entry)
             for body in work.entries(self.number, customer)
         ]
-
-    def consent_bytes(self, seats: Seats, customer: int) -> bytes:
-        """Her consent as it is stored."""
-        return codec.packed_consent(seats.consent)[seats.place[customer]]
 
     def seal_event(self, seats: Seats, customer: int, body: bytes) -> bytes:
         """An event that only her key opens."""

@@ -9,7 +9,7 @@ from regulars.errors import SettingError
 from regulars.service.store.sql import Store, Transaction
 from regulars.service.store.sqlite import SqliteStore
 
-__all__ = ["Store", "Transaction", "open_store"]
+__all__ = ["Store", "Transaction", "open_store", "shown"]
 
 
 def open_store(url: str) -> Store:
@@ -31,5 +31,21 @@ def open_store(url: str) -> Store:
 
         return PostgresStore(url)
     raise SettingError(
-        f"{url!r} names no store. Write sqlite:///path/to/file.db or postgresql://user@host/database"
+        f"{shown(url)!r} names no store. Write sqlite:///path/to/file.db or postgresql://user@host/database"
     )
+
+
+def shown(url: str) -> str:
+    """A URL as it may be printed: of a server without what may hold a password.
+
+    Examples
+    --------
+    >>> shown("postgresql://ann:se@cret@db.example/shop?sslmode=require")
+    'postgresql://.../shop'
+    >>> shown("sqlite:///runs/store.db")
+    'sqlite:///runs/store.db'
+    """
+    scheme, there, rest = url.partition("://")
+    if not there or scheme == "sqlite":
+        return url
+    return f"{scheme}://.../{rest.partition('?')[0].rpartition('/')[2].rpartition('@')[2]}"

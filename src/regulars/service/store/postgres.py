@@ -14,6 +14,7 @@ from regulars.service.store.sql import Store, StoreFailed, Transaction
 try:
     import psycopg
     import psycopg_pool
+    from psycopg.errors import DeadlockDetected, SerializationFailure
 except ImportError as error:
     raise MissingExtra("postgres", "A store on PostgreSQL") from error
 
@@ -153,8 +154,10 @@ class PostgresStore(Store):
         try:
             with self._pool.connection() as connection:
                 yield PostgresTransaction(connection)
-        except psycopg.Error as error:
-            raise StoreFailed(f"the store failed: {error}. Nothing was written") from error
+        except (psycopg.OperationalError, psycopg.InterfaceError, psycopg.InternalError) as error:
+            failed = StoreFailed(f"the store failed: {error}")
+            failed.in_turn = isinstance(error, (DeadlockDetected, SerializationFailure))
+            raise failed from error
 
     def tidy(self) -> bool:
         """Wipe dead rows; see :class:`Store`."""

@@ -16,7 +16,14 @@ LEASE_MS = 60_000
 
 
 class StoreFailed(RegularsError):
-    """The database did not do what it was told, such as for want of room; of a transaction, nothing was written."""
+    """The database did not do what it was told, such as for want of room.
+
+    Attributes
+    ----------
+    in_turn : two waited for each other and this one gave way: nothing was written, and the same again may do
+    """
+
+    in_turn = False
 
 
 class TenantRow(NamedTuple):
