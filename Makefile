@@ -31,7 +31,7 @@ $(RUN): pyproject.toml
 
 $(LIVE): pyproject.toml
 	@echo "Setting up .venv with the live engine (once; a few minutes on a slow line)"
-	@$(install) '.[journey,serve]'
+	@$(install) '.[journey,serve,postgres]'
 	@touch $@
 
 $(DEV): pyproject.toml

@@ -128,11 +128,12 @@ def test_sharing_is_never_part_of_the_usual():
     assert not consents.new(4).bits.any()
 
 
-def test_of_two_accounts_the_stricter_wins():
-    one, other = consents.new(1), consents.new(1)
-    consents.grant(one, np.array([0]), Scope.STATED, 0b0110, 0)
-    consents.grant(other, np.array([0]), Scope.STATED, 0b0011, 0)
-    assert consents.stricter(one, other).bits[0, Scope.STATED] == 0b0010
+def test_what_she_was_never_asked_is_not_refused():
+    consent = consents.new(2)
+    consents.grant(consent, np.array([0]), Scope.STATED, 0b0110, 0)
+    refused = consents.refused(consent, 0)
+    assert refused[Scope.STATED] == 0b11111001
+    assert not np.delete(refused, Scope.STATED).any() and not consents.refused(consent, 1).any()
 
 
 def test_no_purpose_is_refused():

@@ -130,7 +130,7 @@ def test_who_was_taken_out_while_it_was_filled_writes_nothing(file, tmp_path, mo
         write(*words)
 
     monkeypatch.setattr(importing, "_write", late)
-    with pytest.raises(RegularsError, match="there is no retailer 0"):
+    with pytest.raises(RegularsError, match="another import of 'mine' began meanwhile"):
         bring(file, panel)
     assert rows_of(file)["customer"] == {1: 2}
 
@@ -297,6 +297,7 @@ def test_contact_without_a_channel_is_said_at_the_end(file, tmp_path, capsys, wo
     last = capsys.readouterr().err.strip().splitlines()[-1]
     said = "contact is allowed, but no channel is open: add --granted contact.email"
     assert last.startswith(said) == warned
+    assert last.startswith("nobody allows anything yet") == (not words)
     assert (allowed(file, "anna")[1] == 0) == (warned or words in ([], ["purchases"], ["contact.measure"]))
 
 
@@ -386,3 +387,20 @@ def test_what_may_be_granted_is_told(file, tmp_path):
         SettingError, match=r"'moonlight'.*purchases, browsing.*measure.*email, app.*marketing"
     ):
         importing.granted_by(["purchases", "moonlight"])
+
+
+def test_an_import_whose_retailer_another_one_took_says_so(file, tmp_path, monkeypatch):
+    """Two set up the same name at once: the later one begins anew, and the earlier finds nothing of its own."""
+    sales(tmp_path / "a.csv", week())
+    real = importing._open
+
+    def overtaken(store, *given):
+        number, *rest = real(store, *given)
+        monkeypatch.setattr(importing, "_open", real)
+        cli.imports.import_(tmp_path / "a.csv", "mine", file, granted=["purchases"])
+        return (number, *rest)
+
+    monkeypatch.setattr(importing, "_open", overtaken)
+    with pytest.raises(SettingError, match="another import of 'mine' began meanwhile"):
+        cli.imports.import_(tmp_path / "a.csv", "mine", file, granted=["purchases"])
+    cli.live.verify(file, "mine")

@@ -549,7 +549,7 @@ def test_whoever_was_erased_is_not_brought_back_by_an_import(url, clock, tmp_pat
 
 def test_what_stands_already_is_not_told_again(url, clock, tmp_path):
     live = bare(url, clock)
-    rows = ["ada,a@x.org,,Europe/Berlin", "bob,bob@x.org,,moonlight", "bob,bob@x.org,,"]
+    rows = ["ada,a@x.org,,Europe/Berlin", "bob,bob@x.org,,Europe/Rome", "bob,bob@x.org,,"]
     assert became(live, tmp_path, *rows) == (3, 0, 0)
     before = [customers.events_of(live, user) for user in ("ada", "bob")]
     # Two rows of one who is new allow once.
@@ -559,6 +559,17 @@ def test_what_stands_already_is_not_told_again(url, clock, tmp_path):
     changed = ["ada,b@x.org,,Europe/Berlin", "ada,b@x.org,,", "bob,bob@x.org,,Asia/Tokyo"]
     assert became(live, tmp_path, *changed) == (2, 1, 0)
     assert last_known_as(live, "ada")["email"] == "b@x.org"
+    live.close()
+
+
+def test_a_row_of_people_with_a_time_zone_that_is_none_is_left_out(url, clock, tmp_path):
+    """Her quiet hours would be the retailer's without anybody knowing."""
+    live = bare(url, clock)
+    listing = rows_of_people(tmp_path, "ada,a@x.org,,Mars/X", "bob,b@x.org,,Asia/Tokyo", "eva,e@x.org,,")
+    assert people_into(live, listing, ("contact.email",))["people"] == 2
+    (row,) = listing.sieve.rejected().to_dicts()
+    assert (row["line"], row["kind"], row["value"]) == (2, "no time zone", "Mars/X")
+    assert "Europe/Berlin" in row["mend"]
     live.close()
 
 

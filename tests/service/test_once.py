@@ -343,7 +343,7 @@ def test_gpc_with_a_reaction_reaches_whoever_the_device_became(desk):
 
 
 def test_gpc_with_a_reaction_to_silence_is_honoured_too(desk):
-    desk.allow("anna", **SHARED)  # which lets nobody contact her: what she is shown stands there for anybody
+    desk.allow("anna", **{"purchases": True, "purchases.share": True})
     silent = desk.decide("anna").json()
     assert shares(desk)
     path = f"/v1/decisions/{silent['id']}/reactions"

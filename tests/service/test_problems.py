@@ -337,6 +337,9 @@ IGNORED = {
         ),
         "properties.products[2]", "A2",
     ),
+    "a reaction to no id": (
+        track("Email Opened", properties={"decision_id": "nope"}), "properties.decision_id", "id of the decision",
+    ),
     "a category of an order": (
         track("Order Completed", properties={"products": [{"sku": "A1", "category": "milk"}, {"category": "moonlight"}]}),
         "properties.products[1].category", "moonlight",
@@ -632,6 +635,12 @@ def test_a_clock_that_is_wrong_is_set_right_by_when_it_sent(skew, ago):
     received, off = at(100), skew * 86_400_000
     told = track("x", timestamp=iso(received + off - ago), sentAt=iso(received + off))
     assert segment.event_of(told, received).at_ms == received - ago
+
+
+def test_a_time_of_ten_digits_is_one_of_seconds():
+    iso = segment.moment("2026-11-22T10:00:00Z", "timestamp")
+    assert iso == segment.moment(iso, "timestamp") == segment.moment(iso // 1000, "timestamp")
+    assert segment.moment(iso / 1000 + 0.25, "timestamp") == iso + 250
 
 
 def test_original_timestamp_counts_before_timestamp():

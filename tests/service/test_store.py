@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from regulars.errors import RegularsError, SettingError
-from regulars.service.store import open_store, sql
+from regulars.service.store import open_store, shown, sql
 from regulars.service.store.schema import MIGRATIONS, OF_CUSTOMER
 from regulars.service.store.sql import CustomerRow, DecisionRow
 
@@ -527,3 +527,18 @@ def test_tidying_that_fails_is_told_in_our_words(store, url):
     with pytest.raises(sql.StoreFailed, match="cannot be"):
         broken.tidy()
     broken.close()
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://ann:s3cret@db.example/shop", "postgres://ann:s3@cret@db/shop?sslmode=require",
+        "postgresql:///shop?password=s3cret", "postgresql+psycopg://u:s3cret@h/shop",
+    ],
+)  # fmt: skip
+def test_a_password_is_shown_nowhere(url):
+    assert shown(url).endswith("://.../shop") and "s3" not in shown(url)
+    assert shown("sqlite:///runs/store.db") == "sqlite:///runs/store.db"
+    with pytest.raises(SettingError) as told:
+        open_store("postgresql+psycopg://u:s3cret@h/shop")
+    assert "s3cret" not in str(told.value)

@@ -133,13 +133,14 @@ def import_(
         )
         for kind, path in files.items()
     ]  # fmt: skip
-    unheard = grants.unheard and (panel is not None or people is not None)
+    warning = importing.UNHEARD if grants.unheard and (panel is not None or people is not None) else ""
     with stopping(
         "Stopped: the same command goes on with a retailer that was there, and begins anew with one that was not."
     ):
         importing.bring(
             store or OWN_STORE, retailer or "", panel, grants, zone, policy, note,
-            partial(_show_imported, as_json=json, rejects=rejects, warning=importing.UNHEARD if unheard else ""),
+            partial(_show_imported, as_json=json, rejects=rejects, warning=warning, alone=importing.NOTHING_GRANTED
+                    if not grants.words else ""),
             listings=told, count=Counting(),
         )  # fmt: skip
 
@@ -186,11 +187,13 @@ _BECAME = {
 
 
 def _show_imported(
-    told: dict[str, Any], as_json: bool, rejects: Path | None = None, warning: str = ""
+    told: dict[str, Any], as_json: bool, rejects: Path | None = None, warning: str = "", alone: str = ""
 ) -> None:
+    """Print what was taken; ``alone`` is said of a retailer that was set up."""
     _print_imported(told, as_json, rejects)
-    if warning:
-        print(warning, file=sys.stderr, flush=True)
+    for words in (warning, alone if "keys" in told else ""):
+        if words:
+            print(words, file=sys.stderr, flush=True)
 
 
 def _print_imported(told: dict[str, Any], as_json: bool, rejects: Path | None) -> None:

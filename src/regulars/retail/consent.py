@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba import njit
 
-from regulars.errors import ConsentError, ShapeError
+from regulars.errors import ConsentError
 from regulars.ledger import Ledger
 from regulars.retail.record import (
     ELSEWHERE,
@@ -111,13 +111,12 @@ def withdraw(consent: Consent, rows: I64, scope: Scope, purposes: int, day: int)
     _change(consent, rows, scope, purposes, day, granted=False)
 
 
-def stricter(one: Consent, other: Consent) -> Consent:
-    """Two accounts of one consent (two devices, a merge): only what both allow is allowed."""
-    if one.bits.shape != other.bits.shape:
-        raise ShapeError(f"consent of {len(one.bits)} customers does not fit that of {len(other.bits)}")
-    return Consent(
-        one.bits & other.bits, np.maximum(one.since, other.since), np.maximum(one.epoch, other.epoch) + 1
-    )
+def refused(consent: Consent, row: int) -> U8:
+    """(9,) bits of what she refuses, by scope; what she was never asked is not refused.
+
+    Of two accounts of one consent (two devices, a merge) what either refuses is refused.
+    """
+    return np.where(consent.since[row] > NEVER, ~consent.bits[row], 0).astype(np.uint8)
 
 
 def allows(consent: Consent, row: int, scope: Scope, purpose: Purpose) -> bool:

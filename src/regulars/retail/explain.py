@@ -213,7 +213,7 @@ def named(scopes: int) -> tuple[str, ...]:
 
 def said_words(reason: Reason) -> str:
     """Why something was said, short."""
-    return _SAID[reason].split(",")[0].split(".")[0].format(name="it", every="so often", since="long")
+    return _SAID_SHORT.get(reason, _SAID[reason]).split(".")[0].format(name="it")
 
 
 def _silence(
@@ -237,6 +237,8 @@ def _days(days: float) -> str:
     return f"{_NUMBERS[count] if count < len(_NUMBERS) else count} days"
 
 
+#: Where no days are at hand.
+_SAID_SHORT = {Reason.DUE: "You buy it regularly, and it is time."}
 _SAID = {
     Reason.WISHED: "You said that you want {name}.",
     Reason.DUE: "You buy {name} about every {every}, and it has been {since}.",

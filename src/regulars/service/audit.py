@@ -28,9 +28,14 @@ AT_A_TIME = 200
 _ID = re.compile("[0-9a-f]{32}")
 
 
+def is_id(name: str) -> bool:
+    """Whether a decision may have this id."""
+    return _ID.fullmatch(name) is not None
+
+
 def looked_up(shop: Shop, work: Transaction, name: str) -> tuple[DecisionRow, Stored, Seats] | None:
     """A decision by its id."""
-    row = work.decisions(shop.number, [name]).get(name) if _ID.fullmatch(name) else None
+    row = work.decisions(shop.number, [name]).get(name) if is_id(name) else None
     if row is None:
         return None
     seats = shop.seat(work, [row.customer, *work.merged_into(shop.number, [row.customer]).values()])

@@ -26,7 +26,7 @@ from regulars.service.events import Event
 from regulars.service.problems import Denied, Refused, where
 from regulars.service.shop import Shop
 from regulars.service.store import Store, Transaction
-from regulars.service.store.sql import StoreFailed
+from regulars.service.store.sql import StatementFailed, StoreFailed
 
 T = TypeVar("T")
 _LOG = logging.getLogger("regulars.service")
@@ -238,12 +238,11 @@ class Engine:
                     if intake.drain_one(work, shop, taken) is None:
                         return aside
                 self._count(taken)
-            except StoreFailed:
-                shop.forget()
-                return -1
             except Exception as error:
                 shop.forget()
-                if oldest is None:
+                if oldest is None or (
+                    isinstance(error, StoreFailed) and not isinstance(error, StatementFailed)
+                ):
                     return -1
                 try:
                     with self.store.transaction() as work:
@@ -286,17 +285,15 @@ class Engine:
                 shop.forget()
             _tell(batch, [None] * len(batch), error)
             return
-        except StoreFailed as error:
-            shop.forget()
-            if error.in_turn and not again:
-                self._do(batch, again=True)
-            else:  # asked one by one, the store would fail each of them
-                _tell(batch, [None] * len(batch), error)
-            return
         except Exception as error:
             # What was learned or counted in memory belongs to a transaction that never was.
             shop.forget()
-            if not again and batch[0].kind != "in" and self._one_by_one(shop) > 0:
+            if isinstance(error, StoreFailed) and not isinstance(error, StatementFailed):
+                if error.in_turn and not again:
+                    self._do(batch, again=True)
+                else:  # asked one by one, the store would fail each of them
+                    _tell(batch, [None] * len(batch), error)
+            elif not again and batch[0].kind != "in" and self._one_by_one(shop) > 0:
                 # It was what waited in the inbox: that is kept aside, and nobody who asks is the worse for it.
                 self._do(batch, again=True)
             elif len(batch) == 1:

@@ -31,8 +31,8 @@ from regulars.service.naming import USER, Name
 from regulars.service.opening import Opening, open_shop
 from regulars.service.seal import Seal, new_key
 from regulars.service.shop import CONSENT, CONTACT, ENTRY, EVENT, KNOWN, PROFILE, Profile, Shop
-from regulars.service.store import Store, Transaction, open_store
-from regulars.service.store.sql import CustomerRow
+from regulars.service.store import Store, Transaction, open_store, shown
+from regulars.service.store.sql import CustomerRow, NoRetailer
 from regulars.shelf import Shelf
 from regulars.sources.listings import Listing
 from regulars.sources.panel import Panel, shelf_from
@@ -73,6 +73,12 @@ class Granted:
         return contact and not self.channels
 
 
+#: What to say when a retailer is set up and nothing was granted.
+NOTHING_GRANTED = (
+    "nobody allows anything yet: no purchase is kept under its customer, and nobody may be written to. Where they have "
+    "allowed it, import into a retailer of another name with --granted purchases --granted contact.email and the like; else "
+    "each says so herself (POST /v1/consent), and what she buys from then on is kept"
+)
 #: What to say of such grants.
 UNHEARD = (
     "contact is allowed, but no channel is open: add --granted contact.email, which counts for customers who are new to the "
@@ -428,6 +434,10 @@ def bring(
             with store.transaction() as work:
                 work.make_ready(number)
             _check_used(listings)
+        except NoRetailer as error:
+            raise SettingError(
+                f"another import of {name!r} began meanwhile and took its place. Let that one finish"
+            ) from error
         finally:
             store.close()
         return
@@ -470,9 +480,9 @@ def bring(
 def _nobody_there(name: str, url: str, there: Iterable[str]) -> str:
     known = ", ".join(sorted(there))
     if not name:
-        return f"say whose it is with --retailer NAME; {url} has {known or 'no retailer yet'}"
+        return f"say whose it is with --retailer NAME; {shown(url)} has {known or 'no retailer yet'}"
     return (
-        f"there is no retailer {name!r} in {url}"
+        f"there is no retailer {name!r} in {shown(url)}"
         + (f"; it has {known}" if known else "")
         + ". Set it up first with its "
         f"purchases: regulars import sales.csv --retailer {name}"

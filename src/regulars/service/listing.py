@@ -17,7 +17,7 @@ from regulars.retail import contact_rules
 from regulars.retail.catalog import FAR, UNTOLD, Prices
 from regulars.service import intake, naming
 from regulars.service.assortment import Assortment, Told
-from regulars.service.clock import is_zone
+from regulars.service.clock import ZONE_MEND, is_zone
 from regulars.service.events import Did, Event
 from regulars.service.naming import EMAIL, PHONE, USER, Name
 from regulars.service.shop import Profile, Shop
@@ -364,6 +364,8 @@ def check_people(listing: Listing) -> None:
         listing.sieve.add(
             pl.Series(wrong, dtype=pl.Boolean), f"no {kind}", kind, f"Write one such as {example}"
         )
+    zone = [value is not None and not is_zone(value) for value in rows["timezone"].to_list()]
+    listing.sieve.add(pl.Series(zone, dtype=pl.Boolean), "no time zone", "timezone", ZONE_MEND)
     nobody = [card is not None and not naming.legal(card) for card in rows["card"].to_list()]
     listing.sieve.add(pl.Series(nobody, dtype=pl.Boolean), "nobody", "card", "Name one person")
     listing.sieve.add(

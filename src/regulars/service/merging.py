@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from regulars.ledger.entries import Entry
 from regulars.ledger.protocol import Kind
+from regulars.retail import consent as consents
 from regulars.retail import record as records
 from regulars.retail.record import UNKNOWN
 from regulars.service import orders
@@ -74,7 +75,7 @@ def merge(work: Transaction, shop: Shop, seats: Seats, one: int, other: int, at_
 def _refused(work: Transaction, shop: Shop, seats: Seats, customer: int) -> tuple[NDArray[np.uint8], int]:
     """What somebody refuses: bits of consent by scope, of scopes of which she ever said anything; bits of such channels."""
     row = seats.place[customer]
-    refused = np.where(seats.consent.since[row] > NEVER, ~seats.consent.bits[row], 0).astype(np.uint8)
+    refused = consents.refused(seats.consent, row)
     spoken_of = _spoken_of([*shop.ledger_of(work, customer), *seats.ledger.of[row]])
     return refused, ~int(seats.record.optin[row]) & spoken_of
 

@@ -33,6 +33,8 @@ MOST_UNITS = 10_000
 #: Of any number that counts for something.
 MOST = 10**15
 
+#: From so many on a number is one of seconds, since 2001; of milliseconds, it would be of January 1970.
+_SECONDS = 1_000_000_000
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 _NEARLY = {
     "product viewed", "product added", "product removed", "cart viewed", "checkout started", "product clicked",
@@ -488,7 +490,7 @@ def _when(told: Mapping[str, Any], received_ms: int, sent_at: Any) -> int:
 
 
 def moment(value: Any, name: str) -> int:
-    """Milliseconds since 1970 of an ISO 8601 text or a number of milliseconds.
+    """Milliseconds since 1970 of an ISO 8601 text or a number of milliseconds; ten digits are seconds.
 
     Examples
     --------
@@ -496,7 +498,7 @@ def moment(value: Any, name: str) -> int:
     1795341600000
     """
     if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < END_MS:
-        ms = int(value)
+        ms = int(value * 1000 if _SECONDS <= value < 10 * _SECONDS else value)
     elif isinstance(value, str):
         try:
             told = datetime.datetime.fromisoformat(value.strip())

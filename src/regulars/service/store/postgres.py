@@ -9,7 +9,7 @@ from typing import Any
 
 from regulars.errors import MissingExtra, SettingError
 from regulars.service.store.schema import OF_CUSTOMER
-from regulars.service.store.sql import Store, StoreFailed, Transaction
+from regulars.service.store.sql import StatementFailed, Store, StoreFailed, Transaction
 
 try:
     import psycopg
@@ -154,7 +154,9 @@ class PostgresStore(Store):
         try:
             with self._pool.connection() as connection:
                 yield PostgresTransaction(connection)
-        except (psycopg.OperationalError, psycopg.InterfaceError, psycopg.InternalError) as error:
+        except (psycopg.DataError, psycopg.IntegrityError, psycopg.ProgrammingError) as error:
+            raise StatementFailed(f"the store failed: {error}. Nothing was written") from error
+        except psycopg.Error as error:
             failed = StoreFailed(f"the store failed: {error}")
             failed.in_turn = isinstance(error, (DeadlockDetected, SerializationFailure))
             raise failed from error

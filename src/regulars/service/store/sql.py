@@ -26,6 +26,14 @@ class StoreFailed(RegularsError):
     in_turn = False
 
 
+class StatementFailed(StoreFailed):
+    """The database is well; it is what it was told that cannot be."""
+
+
+class NoRetailer(RegularsError):
+    """There is no retailer of that number."""
+
+
 class TenantRow(NamedTuple):
     """One retailer in the store."""
 
@@ -111,8 +119,8 @@ class Transaction(ABC):
             (retailer,),
         )
         if not found:
-            raise RegularsError(
-                f"there is no retailer {retailer} in the store. Set it up with `regulars serve`"
+            raise NoRetailer(
+                f"there is no retailer {retailer} in the store. Set it up with `regulars import`"
             )
         row = found[0]
         return TenantRow(row[0], row[1], json.loads(row[2]), bytes(row[3]), *row[4:])

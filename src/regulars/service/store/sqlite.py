@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from regulars.errors import SettingError
-from regulars.service.store.sql import Store, StoreFailed, Transaction
+from regulars.service.store.sql import StatementFailed, Store, StoreFailed, Transaction
 
 try:
     import fcntl
@@ -158,7 +158,11 @@ class SqliteStore(Store):
             except sqlite3.Error as error:
                 if self._at.in_transaction:
                     self._at.execute("ROLLBACK")
-                raise StoreFailed(f"the store {self.path} failed: {error}. Nothing was written") from error
+                told = isinstance(
+                    error, sqlite3.IntegrityError | sqlite3.DataError | sqlite3.ProgrammingError
+                )
+                kind = StatementFailed if told else StoreFailed
+                raise kind(f"the store {self.path} failed: {error}. Nothing was written") from error
 
     def _log_bytes(self) -> int:
         try:
