@@ -67,7 +67,10 @@ def write(
                 count.update(_write(engine, shop, by, before, table, file))
                 continue
             count["before"] += len(before)
-            asks = [Ask(customer, by, at_ms) for customer in who]
+            had = dict(before)
+            asks = [Ask(customer, by, at_ms) for customer in who if customer not in had]
+            if not asks:
+                continue
             # Whoever stops it stops waiting: what is being decided counts, so it is written first.
             told, kept = pool.submit(_decide, engine, shop, asks, table, file).result()
             count.update(told)
