@@ -134,13 +134,13 @@ def import_(
         for kind, path in files.items()
     ]  # fmt: skip
     warning = importing.UNHEARD if grants.unheard and (panel is not None or people is not None) else ""
+    alone = "" if grants.words else importing.NOTHING_GRANTED
     with stopping(
         "Stopped: the same command goes on with a retailer that was there, and begins anew with one that was not."
     ):
         importing.bring(
             store or OWN_STORE, retailer or "", panel, grants, zone, policy, note,
-            partial(_show_imported, as_json=json, rejects=rejects, warning=warning, alone=importing.NOTHING_GRANTED
-                    if not grants.words else ""),
+            partial(_show_imported, as_json=json, rejects=rejects, warning=warning, alone=alone),
             listings=told, count=Counting(),
         )  # fmt: skip
 
