@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeVar, cast
+from typing import Any, Protocol, TypeGuard, TypeVar, cast
 
 from prometheus_client import Counter
 
@@ -240,9 +240,7 @@ class Engine:
                 self._count(taken)
             except Exception as error:
                 shop.forget()
-                if oldest is None or (
-                    isinstance(error, StoreFailed) and not isinstance(error, StatementFailed)
-                ):
+                if oldest is None or _store_fails(error):
                     return -1
                 try:
                     with self.store.transaction() as work:
@@ -288,7 +286,7 @@ class Engine:
         except Exception as error:
             # What was learned or counted in memory belongs to a transaction that never was.
             shop.forget()
-            if isinstance(error, StoreFailed) and not isinstance(error, StatementFailed):
+            if _store_fails(error):
                 if error.in_turn and not again:
                     self._do(batch, again=True)
                 else:  # asked one by one, the store would fail each of them
@@ -310,6 +308,11 @@ class Engine:
         for became, count in taken.counts().items():
             if count:
                 self._became[became].inc(count)
+
+
+def _store_fails(error: Exception) -> TypeGuard[StoreFailed]:
+    """Whether the store itself fails, whatever it is told."""
+    return isinstance(error, StoreFailed) and not isinstance(error, StatementFailed)
 
 
 def shop_of(work: Transaction, number: int) -> Shop:

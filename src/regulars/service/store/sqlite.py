@@ -20,8 +20,7 @@ except ImportError:  # on Windows SQLite's own waiting has to do
     fcntl = None  # type: ignore[assignment]
 
 #: The log is copied into the file when about so many pages are in it, or its file grew by as much, which is looked at
-#: every so many transactions. More at a time makes whoever commits meanwhile wait longer for the disk: 64 MB doubled the
-#: 99th percentile.
+#: every so many transactions. More at a time makes whoever commits meanwhile wait longer for the disk.
 LOG_PAGES, PAGE, LOOK = 1024, 4096, 16
 
 _AMONG = "IN (SELECT value FROM json_each(?))"
