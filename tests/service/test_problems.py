@@ -1,12 +1,13 @@
 """Hostile input: refused whole, in words that name the field and the mend, without an error of ours and without a trace."""
 
-import _thread
 import csv
 import gzip
 import json
 import logging
 import math
+import os
 import re
+import signal
 import time
 import tracemalloc
 from pathlib import Path
@@ -118,6 +119,22 @@ def test_an_encoding_that_is_not_gzip_is_refused(lasting, packed):
         "POST", "/v1/batch", raw=b"x", headers={b"Content-Encoding": packed.encode("latin-1")}
     )
     refused(answer, 415, code="encoding")
+
+
+@pytest.mark.parametrize("field", ["o]_.%", "a.b", "a - at b", "`", "", "$.products", "[0]", "sku ", "\n"])
+def test_a_field_that_nobody_reads_is_refused_whatever_its_name(lasting, field):
+    """As a client wrote it, and at whichever depth."""
+    refused(lasting.ask("PUT", "/v1/stock", {field: False}), field=field)
+    within = {"products": [{field: 1, "product_id": "p0", "onHand": 1}]}
+    refused(lasting.ask("PUT", "/v1/stock", within), field=f"products[0].{field}")
+
+
+@pytest.mark.parametrize(
+    "field", ["x` - at `$.y", "x` - at `$.products[7]", "x` - at `$.products[\u00b2]", "\ud800", "x\ud800"]
+)
+def test_a_field_that_is_named_to_mislead_is_refused_all_the_same(lasting, field):
+    for body in ({field: 1, "products": []}, {"products": [{field: 1, "product_id": "p0", "onHand": 1}]}):
+        refused(lasting.ask("PUT", "/v1/stock", raw=json.dumps(body).encode()), code="invalid")
 
 
 # ---- fields --------------------------------------------------------------------------------------------------------
@@ -864,7 +881,8 @@ def test_whoever_stops_letters_finds_all_that_was_decided(desk, tmp_path, monkey
     def stopped(shop, asks):
         chunks.append(len(asks))
         if len(chunks) == 2:
-            _thread.interrupt_main()
+            time.sleep(0.1)  # until it is waited for
+            os.kill(os.getpid(), signal.SIGINT)
             time.sleep(0.3)
         return decide(shop, asks)
 

@@ -114,15 +114,21 @@ def typed(route: Route, told: Any) -> Any:
         return told  # the tracking API lets clients send more than it names; fields are read one by one
     try:
         return msgspec.convert(told, route.takes)
+    except UnicodeEncodeError:
+        raise Refused("body", told, "Send text without half surrogates") from None
     except msgspec.ValidationError as error:
-        what, _, where = str(error).partition(" - at ")
-        place = where.strip("`$.")
+        what, place = [*_PLACE.split(str(error)), ""][:2]
+        value, mend = _at(told, place), _mend(what, route.takes, place)
         if what.startswith("Object "):  # contains unknown, or misses, a field that it names
-            missing = what.split("`")[1]
-            place = f"{place}.{missing}" if place else missing
-        raise Refused(place, _at(told, place), _mend(what, route.takes, place)) from None
+            # As the client wrote it, so it may hold anything.
+            _, _, field = what.removesuffix("`").partition("`")
+            value = value.get(field) if isinstance(value, Mapping) else None
+            place = f"{place}.{field}" if place else field
+        raise Refused(place, value, mend) from None
 
 
+#: At the end of what msgspec says, the place of which it says it, unless that is the whole body.
+_PLACE = re.compile(r" - at `\$\.?([^`]*)`\Z")
 #: What msgspec says of a type that does not fit, and its words for types.
 _KIND = re.compile(r"Expected `([\w |]+)`, got ")
 _KINDS = {
@@ -138,8 +144,7 @@ def _mend(what: str, kind: Any, place: str) -> str:
     if what.startswith("Object missing"):
         return "Send it; it is missing"
     if what.startswith("Object contains unknown"):
-        within = _type_at(kind, place.rpartition(".")[0])
-        fields = [each.encode_name for each in getattr(within, "fields", ())]
+        fields = [each.encode_name for each in getattr(_type_at(kind, place), "fields", ())]
         return f"Leave it out; what is read is {', '.join(fields)}"
     if what.startswith("Invalid enum"):
         return f"Send one of {', '.join(map(str, getattr(_type_at(kind, place), 'values', ())))}"
@@ -157,7 +162,8 @@ def _type_at(kind: Any, place: str) -> msgspec.inspect.Type:
     found = _told(msgspec.inspect.type_info(kind))
     for part in re.findall(r"[^.\[\]]+", place):
         if isinstance(found, msgspec.inspect.StructType):
-            found = next(each.type for each in found.fields if each.encode_name == part)
+            nothing = msgspec.inspect.AnyType()
+            found = next((each.type for each in found.fields if each.encode_name == part), nothing)
         elif isinstance(found, msgspec.inspect.ListType):
             found = found.item_type
         found = _told(found)
@@ -174,9 +180,10 @@ def _told(kind: msgspec.inspect.Type) -> msgspec.inspect.Type:
 
 
 def _at(told: Any, place: str) -> Any:
+    """What stands at a place; None where nothing does, for a client may have named a field like a place."""
     for part in re.findall(r"[^.\[\]]+", place):
-        if isinstance(told, Mapping):
-            told = told.get(part)
-        else:
-            told = told[int(part)] if isinstance(told, list) and part.isdigit() else None
+        try:
+            told = told[int(part)] if isinstance(told, list) else told.get(part)
+        except (ValueError, IndexError, AttributeError):
+            return None
     return told
