@@ -64,3 +64,14 @@ def test_the_walk_through_of_the_readme_works_as_printed(base):
     assert any(event["name"] == "Product Added to Wishlist" for event in account["events"])
     assert account["broken_at" if "broken_at" in account else "brokenAt"] is None
     assert {entry["kind"] for entry in account["ledger"]} >= {"granted", "used", "withdrawn"}
+
+
+@pytest.mark.slow
+def test_the_demo_can_be_tried_at_any_hour(base):
+    today = time.time() // 86_400 * 86_400
+    for name, hour in (("household-2", 3), ("household-3", 12), ("household-4", 22)):
+        moment = time.strftime("%Y-%m-%dT%H:00:00Z", time.gmtime(today + hour * 3_600))
+        body = json.dumps({"userId": name, "channel": "app", "moment": moment}).encode()
+        headers = {"Authorization": "Bearer rg_serve_demo"}
+        asked = urllib.request.Request(f"{base}/v1/decisions", body, headers)
+        assert json.load(urllib.request.urlopen(asked, timeout=60))["reason"] != "quiet"

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Callable
+from dataclasses import replace
 
 from regulars.retail.consent import USUAL
+from regulars.retail.retailer import HOUSE_RULES
 from regulars.service import importing, keys
 from regulars.service.importing import Granted
 from regulars.service.keys import Role
@@ -25,6 +27,8 @@ MEMBERS = Granted(
     tuple((scope, USUAL) for scope in (Scope.CONTACT, Scope.PURCHASES, Scope.STATED)),
     (1 << Channel.EMAIL) | (1 << Channel.APP),
 )
+#: It has no quiet hours: whoever tries it at night shall see what it says.
+RULES = replace(HOUSE_RULES, quiet_from=0, quiet_until=0)
 
 
 def sunday_before(today: datetime.date) -> datetime.date:
@@ -46,7 +50,10 @@ def open_demo(store: Store, today: datetime.date, say: Callable[[str], None], ho
     start = sunday_before(today)
     until = (today - start).days
     number, _ = open_shop(
-        store, Opening(NAME, assortment, start, closed_day=until - 1, currency=panel.currency, ready=False)
+        store,
+        Opening(
+            NAME, assortment, start, rules=RULES, closed_day=until - 1, currency=panel.currency, ready=False
+        ),
     )
     with store.transaction() as work:
         shop = Shop(work.tenant(number), assortment)
