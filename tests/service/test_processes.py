@@ -4,6 +4,7 @@ import asyncio
 import collections
 import concurrent.futures
 import datetime
+import errno
 import json
 import os
 import re
@@ -234,6 +235,9 @@ def test_what_goes_wrong_at_the_desk_is_logged_there_and_told_to_whoever_asked(t
             except Exception as answer:
                 told.append(answer)
         del live.shop.decide
+        unsaid = Ask(-1, None, live.clock(), "\ud800", ())  # cannot be written down
+        with pytest.raises(UnicodeEncodeError):
+            await asyncio.wait_for(other.in_loop("decide", other.shops[live.number], [unsaid]), 20)
         told.append(
             await other.in_loop("decide", other.shops[live.number], [Ask(-1, None, live.clock(), "", ())])
         )
@@ -246,9 +250,68 @@ def test_what_goes_wrong_at_the_desk_is_logged_there_and_told_to_whoever_asked(t
     logged = [record.getMessage() for record in caplog.records]
     assert any("ValueError" in line and "engine.py" in line for line in logged)
     assert not any("her name" in line for line in logged)
-    desk.close()
     other.close()
     live.close()
+    desk.close()
+
+
+def heard(line):
+    """What comes over a line, as (number, how many answers)."""
+    size = int.from_bytes(line.recv(remote.HEAD, socket.MSG_WAITALL), "big")
+    replies = remote._REPLIES.decode(line.recv(size, socket.MSG_WAITALL))
+    return [(reply.number, len(reply.answers)) for reply in replies]
+
+
+def test_the_desk_hears_everybody_whatever_another_does(tmp_path, monkeypatch, caplog):
+    live = Live(f"sqlite:///{tmp_path}/store.db", Clock())
+    path = f"{tempfile.mkdtemp()}/desk"
+    desk = remote.Desk(live.engine, path)
+
+    def calls():
+        line = socket.socket(socket.AF_UNIX)
+        line.settimeout(20)
+        line.connect(path)
+        return line
+
+    def asks(*numbers):
+        ask = [Ask(-1, None, live.clock())]
+        return remote._framed([remote.Question(number, live.number, ask) for number in numbers])
+
+    line = calls()
+    for part in (asks(1)[:2], asks(1)[2:9], asks(1)[9:]):
+        line.sendall(part)
+        time.sleep(0.1)
+    assert heard(line) == [(1, 1)]
+    line.sendall(asks(2, 3) + asks(4) + asks(5)[:-1])
+    told = []
+    while len(told) < 3:
+        told += heard(line)
+    assert sorted(told) == [(2, 1), (3, 1), (4, 1)]
+    line.sendall(asks(5)[-1:])
+    assert heard(line) == [(5, 1)]
+
+    rubbish = calls()
+    rubbish.sendall(b"\0\0\0\3abc")
+    assert rubbish.recv(1) == b""
+    leaves = calls()
+    leaves.sendall(asks(6) + asks(7)[:5])
+    leaves.close()
+    meet = desk._meet
+    full = OSError(errno.EMFILE, "no more files")
+    monkeypatch.setattr(desk, "_meet", lambda: (_ for _ in ()).throw(full))
+    waits = calls()  # there is no room for this one yet
+    waits.sendall(asks(8))
+    line.sendall(asks(9))
+    assert heard(line) == [(9, 1)]
+    assert live.call(lambda work: work.ask("SELECT 1")) == [(1,)]
+    before = len(caplog.records)
+    time.sleep(0.5)
+    assert len(caplog.records) - before < 50  # it does not spin
+    monkeypatch.setattr(desk, "_meet", meet)
+    assert heard(waits) == [(8, 1)]
+    assert len(desk._so_far) == 2  # who left is forgotten
+    live.close()
+    desk.close()
 
 
 @pytest.mark.slow

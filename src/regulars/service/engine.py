@@ -88,6 +88,8 @@ class Engine:
     ----------
     shops : retailers by number, as far as somebody asked for them; all that were there at the start
     taken : a counter of what became of events, by the words of :class:`regulars.service.intake.Taken`
+    hear : waits at most so many seconds for who asks from elsewhere, and puts what is asked; None when nobody does. While
+        it waits, what is put by others waits for ``LOOK_S`` at most
     """
 
     def __init__(self, store: Store, now: Now = now_ms, *, applies: bool = True) -> None:
@@ -99,6 +101,7 @@ class Engine:
         words = "Events that were written down, by what became of them; withheld ones are applied too, unknown are names"
         self.taken = Counter("regulars_events_taken", words, ["became"], registry=None)
         self._became = {became: self.taken.labels(became) for became in intake.Taken().counts()}
+        self.hear: Callable[[float], None] | None = None
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._newest: dict[int, int] = {}  # of each retailer, the last delivery that waited when nobody asked
         self._untidy = store.OWN_LOG  # whoever was erased last may still be in a log
@@ -172,8 +175,8 @@ class Engine:
     def _run(self) -> None:
         looked, more, stop = time.monotonic(), False, False
         while not stop:
-            jobs, stop = self._next(0.001 if more else LOOK_S)
             try:
+                jobs, stop = self._next(0.001 if more else LOOK_S)
                 for batch in _batches(jobs):
                     self._do(batch)
                 # Also while jobs keep coming: what waits does not wait for a quiet moment.
@@ -185,9 +188,15 @@ class Engine:
 
     def _next(self, seconds: float) -> tuple[list[_Job], bool]:
         """Jobs that wait, none after so many seconds; and whether to stop after them."""
+        if self.hear is not None:
+            try:
+                self.hear(seconds if self._jobs.empty() else 0)
+                seconds = 0
+            except Exception as error:  # what is asked from here is done all the same
+                _LOG.error(json.dumps({"error": type(error).__name__, "at": where(error)}))
         jobs: list[_Job] = []
         with suppress(queue.Empty):
-            job = self._jobs.get(timeout=seconds)
+            job = self._jobs.get(timeout=seconds) if seconds else self._jobs.get_nowait()
             while job is not None:
                 jobs.append(job)
                 if len(jobs) == MOST:

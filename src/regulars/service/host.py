@@ -92,7 +92,6 @@ def run(
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
         # What this one counts is told by the others; it was imported before there was a folder for that.
         values.ValueClass = values.MultiProcessValue()  # type: ignore[no-untyped-call]
-        sys.setswitchinterval(0.0005)  # who asks is heard while somebody else is decided about
         _log()
         engine = Engine(open_store(store_url))
         desk = Desk(engine, f"{folder}/desk")
@@ -103,8 +102,8 @@ def run(
         try:
             Speakers(config, [door]).run()
         finally:
-            desk.close()
             engine.close()
+            desk.close()
 
 
 def _broken_off(names: Iterable[str]) -> str:

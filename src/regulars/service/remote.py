@@ -10,10 +10,10 @@ import itertools
 import json
 import logging
 import os
+import selectors
 import signal
 import socket
 import struct
-import threading
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
@@ -32,6 +32,8 @@ from regulars.service.store.sql import StoreFailed
 _LOG = logging.getLogger("regulars.service")
 #: Bytes that tell how long a frame is.
 HEAD = 4
+#: Bytes of a line that are read at once.
+AT_ONCE = 1 << 20
 #: Seconds after which somebody who does not read its answers is given up.
 PATIENCE_S = 10
 
@@ -63,7 +65,7 @@ def _framed(told: Sequence[Question] | Sequence[Reply]) -> bytes:
 
 
 class Desk:
-    """Where an engine is asked.
+    """Where an engine is asked. It listens between two transactions, in the one thread that decides.
 
     Parameters
     ----------
@@ -76,32 +78,56 @@ class Desk:
         self._at = socket.socket(socket.AF_UNIX)
         self._at.bind(path)
         self._at.listen()
-        threading.Thread(target=self._open, name="regulars-desk", daemon=True).start()
+        self._lines = selectors.DefaultSelector()
+        self._lines.register(self._at, selectors.EVENT_READ)
+        self._so_far: dict[socket.socket, bytearray] = {}  # of each caller what is no whole frame yet
+        engine.hear = self.hear
 
-    def _open(self) -> None:
-        while True:
+    def hear(self, seconds: float) -> None:
+        """Put before the engine what was asked by now; nothing if nobody asks for so many seconds."""
+        # Who calls for the first time comes last: when there is no room for her, the others are heard all the same.
+        for line, _ in sorted(self._lines.select(seconds), key=lambda ready: ready[0].data is None):
+            if line.data is None:
+                self._meet()
+            elif not self._heard(line.data):
+                self._lines.unregister(line.data)
+                del self._so_far[line.data]
+                line.data.close()
+
+    def _meet(self) -> None:
+        caller, _ = self._at.accept()
+        caller.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", PATIENCE_S, 0))
+        self._so_far[caller] = bytearray()
+        self._lines.register(caller, selectors.EVENT_READ, caller)
+
+    def _heard(self, caller: socket.socket) -> bool:
+        """Whether the caller is there still, and is understood."""
+        so_far = self._so_far[caller]
+        try:
+            more = caller.recv(AT_ONCE)
+        except OSError:
+            return False
+        so_far += more
+        while len(so_far) >= HEAD and len(so_far) >= (end := HEAD + int.from_bytes(so_far[:HEAD], "big")):
             try:
-                caller, _ = self._at.accept()
-            except OSError:  # closed
-                return
-            caller.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", PATIENCE_S, 0))
-            threading.Thread(target=self._hear, args=(caller,), daemon=True).start()
-
-    def _hear(self, caller: socket.socket) -> None:
-        with caller, caller.makefile("rb") as heard:
-            while len(head := heard.read(HEAD)) == HEAD:
-                for question in _QUESTIONS.decode(heard.read(int.from_bytes(head, "big"))):
-                    done = _Caller(caller, question.number)
-                    try:
-                        self._engine.put(
-                            "decide", self._engine.shop(question.retailer), question.asks, done=done
-                        )
-                    except RegularsError as error:
-                        done.tell([(done, None)], error)
+                questions = _QUESTIONS.decode(so_far[HEAD:end])
+            except msgspec.MsgspecError as error:
+                _LOG.error(json.dumps({"error": type(error).__name__, "at": where(error)}))
+                return False
+            del so_far[:end]
+            for question in questions:
+                done = _Caller(caller, question.number)
+                try:
+                    self._engine.put("decide", self._engine.shop(question.retailer), question.asks, done=done)
+                except Exception as error:
+                    done.tell([(done, None)], error)
+        return bool(more)
 
     def close(self) -> None:
-        """Nobody new is heard."""
-        self._at.close()
+        """Nobody is heard any more; to be called once the engine is closed."""
+        self._lines.close()
+        for each in (self._at, *self._so_far):
+            each.close()
 
 
 class _Caller(Told):
@@ -169,8 +195,14 @@ class RemoteEngine(Engine):
 
     def _ask(self) -> None:
         assert self._line is not None  # noqa: S101 - whoever asks has called before
-        self._line.write(_framed(self._out))
-        self._out = []
+        asked, self._out = self._out, []
+        try:
+            self._line.write(_framed(asked))
+        except Exception as error:  # what cannot be written down, nobody will answer
+            for question in asked:
+                done = self._waiting.pop(question.number)
+                if not done.done():
+                    done.set_exception(error)
 
     async def _listen(self, heard: asyncio.StreamReader) -> None:
         try:
