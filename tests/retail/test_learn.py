@@ -13,7 +13,6 @@ from regulars.retail.predicted_verdict import (
     PredictedVerdict,
     label,
     measured,
-    worth,
 )
 from regulars.terms import Purpose, Reaction, Scope, Verdict, empty_lines
 
@@ -75,7 +74,6 @@ def test_what_is_dear_is_not_compelling():
     )
     labels = label(fair.astype(np.float32)).tolist()
     assert labels == [Verdict.COMPELLING, Verdict.CREEPY, Verdict.ANNOYING, Verdict.IGNORED]
-    assert (worth(fair.astype(np.float32)) > 0).tolist() == [True, False, False, False]
 
 
 @pytest.mark.parametrize(

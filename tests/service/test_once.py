@@ -2,9 +2,9 @@
 
 import asyncio
 import threading
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from regulars.service import audit, idempotency, intake, naming
 from regulars.service.naming import Name

@@ -121,6 +121,9 @@ def test_merges_are_known_from_both_sides_and_undone_one_by_one(store):
         work.change_customers(0, ("into_customer",), [(0, 1), (0, 2)])
         assert work.merged_into(0, [0, 1, 2, 3]) == {1: 0, 2: 0}
         assert work.merged_into(0, []) == {}
+        work.add_aliases(0, [("a", 1, "anonymous"), ("b", 0, "user"), ("c", 3, "user"), ("e", 9, "user")])
+        assert work.known_by(0, ["a", "b", "c", "d", "e"]) == {"a": 0, "b": 0, "c": 3, "e": 9}
+        assert work.known_by(0, []) == work.known_by(1, ["a"]) == {}
         assert work.merged_from(0, 0) == [1, 2]
         assert work.everybody(0) == [0, 3]
         assert work.everybody(0, merged=True) == [0, 1, 2, 3]

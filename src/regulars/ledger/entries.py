@@ -17,6 +17,7 @@ from regulars.ledger.protocol import Kind
 from regulars.terms import I32, I64, U8, Channel, Purpose, Scope
 
 DIGEST_BYTES = 16
+_CHANNELS = tuple(channel.name for channel in Channel)
 
 
 @dataclass(frozen=True)
@@ -84,20 +85,20 @@ class Entries:
 
     def used(self, day: int, rows: I32, present: U8, covert: U8, purpose: Purpose, context: str) -> None:
         """One entry for each customer whose scopes were opened; see :class:`regulars.ledger.Ledger`."""
-        for row, opened, hidden in zip(rows.tolist(), present, covert, strict=True):
-            if opened.any():
+        for row, opened, hidden in zip(rows.tolist(), _scopes(present), _scopes(covert), strict=True):
+            if opened:
                 self._looked(row, day, Kind.USED, opened, hidden, purpose, context)
 
     def explained(self, day: int, rows: I32, present: U8, covert: U8, context: str) -> None:
         """One entry each question, with what was opened to answer it."""
-        for row, opened, hidden in zip(rows.tolist(), present, covert, strict=True):
+        for row, opened, hidden in zip(rows.tolist(), _scopes(present), _scopes(covert), strict=True):
             self._looked(row, day, Kind.EXPLAINED, opened, hidden, Purpose.PERSONALIZE, context)
 
     def contacted(self, day: int, rows: I32, channel: U8, offer: I32, category: I32, reason: U8) -> None:
         """One entry each message."""
         columns = (rows.tolist(), channel.tolist(), offer.tolist(), category.tolist(), reason.tolist())
         for row, via, what, about, why in zip(*columns, strict=True):
-            words = f"channel={Channel(via).name} offer={what} category={about} reason={why}"
+            words = f"channel={_CHANNELS[via]} offer={what} category={about} reason={why}"
             self._append(row, day, Kind.CONTACTED, (Scope.CONTACT.name,), (Purpose.CONTACT.name,), (), words)
 
     def returned(self, day: int, rows: I32, cents: I64) -> None:
@@ -141,10 +142,16 @@ class Entries:
         self.of[row].append(replace(bare, chain=_chain(bare, before)))
 
     def _looked(
-        self, row: int, day: int, kind: Kind, opened: U8, hidden: U8, purpose: Purpose, context: str
+        self,
+        row: int,
+        day: int,
+        kind: Kind,
+        opened: tuple[str, ...],
+        hidden: tuple[str, ...],
+        purpose: Purpose,
+        context: str,
     ) -> None:
-        scopes = _scopes(opened)
-        self._append(row, day, kind, scopes, _purposes(scopes, Purpose(purpose)), _scopes(hidden), context)
+        self._append(row, day, kind, opened, _purposes(opened, purpose), hidden, context)
 
     def _append(
         self,
@@ -178,8 +185,10 @@ def _json(names: tuple[str, ...]) -> str:
     return json.dumps(names, separators=(",", ":"))
 
 
-def _scopes(row: U8) -> tuple[str, ...]:
-    return _named(row.tobytes())
+def _scopes(marked: U8) -> list[tuple[str, ...]]:
+    """Names of the scopes that are marked in each row."""
+    plain, width = marked.tobytes(), len(Scope)
+    return [_named(plain[at : at + width]) for at in range(0, len(plain), width)]
 
 
 @cache
@@ -190,5 +199,5 @@ def _named(row: bytes) -> tuple[str, ...]:
 @cache
 def _purposes(scopes: tuple[str, ...], purpose: Purpose) -> tuple[str, ...]:
     """For what these scopes are opened: the contact scope is ever for CONTACT."""
-    opened = {Purpose.CONTACT if scope == Scope.CONTACT.name else purpose for scope in scopes}
+    opened = {Purpose.CONTACT if scope == Scope.CONTACT.name else Purpose(purpose) for scope in scopes}
     return tuple(which.name for which in sorted(opened))

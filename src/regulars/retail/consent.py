@@ -8,7 +8,7 @@ over.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit
@@ -208,13 +208,14 @@ def note_use(
 def _blank(
     record: Record, rows: I32, scopes: tuple[Scope, ...], day: int, room: U8 | None, channels: U8 | None
 ) -> View:
-    n = len(rows)
-
-    def column(scope: Scope, dtype: type[np.generic], *width: int) -> Any:
-        return np.empty((n if scope in scopes else 0, *width), dtype)
-
-    contact, purchases, stated = Scope.CONTACT, Scope.PURCHASES, Scope.STATED
-    browsing, people, categories = Scope.BROWSING, Scope.DEMOGRAPHICS, record.bought.shape[1]
+    n, categories = len(rows), record.bought.shape[1]
+    # Of a scope that is not opened there is no row.
+    contact, purchases, stated, browsing, people, inferred = (
+        n if scope in scopes else 0
+        for scope in (
+            Scope.CONTACT, Scope.PURCHASES, Scope.STATED, Scope.BROWSING, Scope.DEMOGRAPHICS, Scope.INFERRED,
+        )
+    )  # fmt: skip
     return View(
         day=day,
         row=rows.copy(),
@@ -224,36 +225,36 @@ def _blank(
         channels=np.zeros(n, np.uint8) if channels is None else channels,
         unlike_category=np.empty((n, UNLIKES), np.int16),
         unlike_until=np.empty((n, UNLIKES), np.int16),
-        last_contact=column(contact, np.int16),
-        last_ask=column(contact, np.int16),
-        week=column(contact, np.uint8),
-        month=column(contact, np.uint8),
-        recent_category=column(contact, np.int16, RECENT),
-        recent_day=column(contact, np.int16, RECENT),
-        sent=column(contact, np.uint16),
-        opened=column(contact, np.uint16),
-        clicked=column(contact, np.uint16),
-        unliked=column(contact, np.uint16),
-        bought=column(purchases, np.uint16, categories),
-        kept=column(purchases, np.uint16, categories),
-        lately=column(purchases, np.uint16, categories),
-        last_nth=column(purchases, np.uint16, categories),
-        first_day=column(purchases, np.int16, categories),
-        last_day=column(purchases, np.int16, categories),
-        visits=column(purchases, np.uint16),
-        last_visit=column(purchases, np.int16),
-        pace=column(purchases, np.uint16),
-        small=column(purchases, np.uint16),
-        spend_cents=column(purchases, np.int64),
-        wish_category=column(stated, np.int16, WISHES),
-        wish_until=column(stated, np.int16, WISHES),
-        elsewhere_category=column(browsing, np.int16, ELSEWHERE),
-        elsewhere_day=column(browsing, np.int16, ELSEWHERE),
-        age=column(people, np.uint8),
-        income=column(people, np.uint8),
-        kids=column(people, np.uint8),
-        household_size=column(people, np.uint8),
-        inferred=column(Scope.INFERRED, np.float32, INFERENCES),
+        last_contact=np.empty(contact, np.int16),
+        last_ask=np.empty(contact, np.int16),
+        week=np.empty(contact, np.uint8),
+        month=np.empty(contact, np.uint8),
+        recent_category=np.empty((contact, RECENT), np.int16),
+        recent_day=np.empty((contact, RECENT), np.int16),
+        sent=np.empty(contact, np.uint16),
+        opened=np.empty(contact, np.uint16),
+        clicked=np.empty(contact, np.uint16),
+        unliked=np.empty(contact, np.uint16),
+        bought=np.empty((purchases, categories), np.uint16),
+        kept=np.empty((purchases, categories), np.uint16),
+        lately=np.empty((purchases, categories), np.uint16),
+        last_nth=np.empty((purchases, categories), np.uint16),
+        first_day=np.empty((purchases, categories), np.int16),
+        last_day=np.empty((purchases, categories), np.int16),
+        visits=np.empty(purchases, np.uint16),
+        last_visit=np.empty(purchases, np.int16),
+        pace=np.empty(purchases, np.uint16),
+        small=np.empty(purchases, np.uint16),
+        spend_cents=np.empty(purchases, np.int64),
+        wish_category=np.empty((stated, WISHES), np.int16),
+        wish_until=np.empty((stated, WISHES), np.int16),
+        elsewhere_category=np.empty((browsing, ELSEWHERE), np.int16),
+        elsewhere_day=np.empty((browsing, ELSEWHERE), np.int16),
+        age=np.empty(people, np.uint8),
+        income=np.empty(people, np.uint8),
+        kids=np.empty(people, np.uint8),
+        household_size=np.empty(people, np.uint8),
+        inferred=np.empty((inferred, INFERENCES), np.float32),
     )
 
 

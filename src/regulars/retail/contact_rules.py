@@ -7,6 +7,7 @@ receipt or another answer to her own deed is not a contact: it is never capped.
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from functools import cache
 
 import numpy as np
 from numba import njit
@@ -139,7 +140,7 @@ def room(
         open_channels,
     )
     quiet = is_quiet(rules, hour)
-    if quiet.any():
+    if np.count_nonzero(quiet):
         left[np.broadcast_to(quiet, left.shape)] = 0
     return left, open_channels
 
@@ -157,11 +158,13 @@ def why_not(
 ) -> list[Reason | None]:
     """Which rule keeps each of these customers from being contacted now; None when none does."""
     reasons = np.empty(len(rows), np.uint8)
-    quiet = np.broadcast_to(is_quiet(rules, hour), len(rows))
+    quiet = np.empty(len(rows), np.bool_)
+    quiet[:] = is_quiet(rules, hour)
     _why_not(record, bits, rows, day, quiet, limits(rules), channels, honours_consent, reasons)
     return [_REASONS[code] for code in reasons.tolist()]
 
 
+@cache
 def limits(rules: ContactRules) -> tuple[int, int, int, int, int]:
     """The caps as whole numbers for kernels: day, week, month, channel, gap."""
 

@@ -20,7 +20,7 @@ from regulars.retail.consent import allowed
 from regulars.retail.decision import Decisions, Draws, Reason
 from regulars.retail.predicted_verdict import label
 from regulars.retail.retailer import Retailer
-from regulars.terms import U8, Channel, Purpose, Scope, Verdict
+from regulars.terms import U8, Channel, Purpose, Scope, Verdict, small_names
 
 
 @dataclass(frozen=True)
@@ -163,7 +163,7 @@ def to_her(decisions: Decisions, k: int, names: tuple[str, ...]) -> str:
 
     It never says more than the decision used: no data, no claim.
     """
-    reason = Reason(int(decisions.reason[k]))
+    reason = int(decisions.reason[k])
     if reason == Reason.OPTION:
         words = "Here is a service that needs no data from you and keeps none."
     else:
@@ -174,7 +174,7 @@ def to_her(decisions: Decisions, k: int, names: tuple[str, ...]) -> str:
         if decisions.saving[k] > 0:
             words += f" You save about {round(100 * float(decisions.saving[k]))}%."
     if decisions.asks[k] != 255:
-        told = Scope(int(decisions.asks[k])).name.lower()
+        told = _SCOPES[int(decisions.asks[k])]
         what = "what you want and when" if told == "stated" else f"your {told}"
         words += f" If you tell us {what}, that comes first, and you get something for it."
         words += " You can take it back."
@@ -187,14 +187,12 @@ def to_manager(
     """Decision ``k`` in the manager's words; ``labels`` are those of all decisions, when they are known already."""
     name = names[int(decisions.category[k])] if decisions.category[k] >= 0 else "no category"
     found = label(decisions.predicted[k : k + 1])[0] if labels is None else labels[k]
-    verdict = Verdict(int(found)).name.lower()
     chance = round(100 * float(decisions.predicted[k, Verdict.COMPELLING]), 1)
     used = named(int(decisions.scopes[k]))
-    reason, channel = Reason(int(decisions.reason[k])), Channel(int(decisions.channel[k]))
     saving = round(100 * float(decisions.saving[k]))
     return (
-        f"{reason.name.lower()}: {name} by {channel.name.lower()}, saving {saving}%,"
-        f" predicted {verdict} ({chance}% compelling),"
+        f"{_REASONS[int(decisions.reason[k])]}: {name} by {_CHANNELS[int(decisions.channel[k])]}, saving {saving}%,"
+        f" predicted {_VERDICTS[int(found)]} ({chance}% compelling),"
         f" chosen with probability {float(decisions.propensity[k]):.3g},"
         f" using {', '.join(used) or 'no data'}."
     )
@@ -239,7 +237,7 @@ def _days(days: float) -> str:
 
 #: Where no days are at hand.
 _SAID_SHORT = {Reason.DUE: "You buy it regularly, and it is time."}
-_SAID = {
+_SAID: dict[int, str] = {
     Reason.WISHED: "You said that you want {name}.",
     Reason.DUE: "You buy {name} about every {every}, and it has been {since}.",
     Reason.FAVOURITE: "You often buy {name}.",
@@ -252,6 +250,8 @@ _SAID = {
     Reason.OPTION: "A service that needs no data.",
     Reason.OWN: "We chose {name} for you.",
 }
+
+_REASONS, _CHANNELS, _VERDICTS, _SCOPES = map(small_names, (Reason, Channel, Verdict, Scope))
 
 _RULED_OUT = {
     Reason.NO_OFFER: "no offer stands today",

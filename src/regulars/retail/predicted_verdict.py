@@ -70,32 +70,11 @@ class Prices:
     attention: float = 0.01
 
 
-def worth(predicted: F32, prices: Prices | None = None) -> F32:
-    """Expected worth of contacts, in compelling contacts.
-
-    Parameters
-    ----------
-    predicted : (n, 4) probabilities by Verdict
-
-    Returns
-    -------
-    (n,) float32
-    """
-    p = prices or Prices()
-    pleases, creepy, annoys = predicted.T[:STANDS]
-    value: F32 = worth_at(pleases, creepy, annoys, (p.annoying, p.creepy, p.attention))
-    return value
-
-
 def label(predicted: F32, prices: Prices | None = None) -> U8:
     """The predicted verdict of each contact: (n,) Verdict."""
     p = prices or Prices()
-    annoying = np.float32(p.annoying) * predicted[:, Verdict.ANNOYING]
-    creepy = np.float32(p.creepy) * predicted[:, Verdict.CREEPY]
-    out = np.full(len(predicted), Verdict.IGNORED, np.uint8)
-    out[annoying > p.attention] = Verdict.ANNOYING
-    out[(creepy > p.attention) & (creepy >= annoying)] = Verdict.CREEPY
-    out[worth(predicted, prices) > 0] = Verdict.COMPELLING
+    out = np.empty(len(predicted), np.uint8)
+    _label(predicted, (p.annoying, p.creepy, p.attention), out)
     return out
 
 
@@ -165,6 +144,7 @@ class PredictedVerdict:
 
 # ---- kernels --------------------------------------------------------------------------------------
 
+_COMPELLING, _CREEPY, _ANNOYING, _IGNORED = (int(verdict) for verdict in Verdict)
 _SCALE = 2.0**32
 _DISPLEASED = (
     (1 << Reaction.UNLIKE) | (1 << Reaction.UNSUBSCRIBE) | (1 << Reaction.BLOCK) | (1 << Reaction.COMPLAIN)
@@ -188,6 +168,20 @@ def worth_at(pleases, creepy, annoys, prices):
         - np.float32(prices[1]) * np.float32(creepy)
         - np.float32(prices[2])
     )
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _label(predicted, prices, out):
+    for k in range(len(predicted)):
+        pleases, creepy, annoys = predicted[k, 0], predicted[k, 1], predicted[k, 2]
+        annoying, too_close = np.float32(prices[0]) * annoys, np.float32(prices[1]) * creepy
+        attention = np.float32(prices[2])
+        if worth_at(pleases, creepy, annoys, prices) > 0:
+            out[k] = _COMPELLING
+        elif too_close > attention and too_close >= annoying:
+            out[k] = _CREEPY
+        else:
+            out[k] = _ANNOYING if annoying > attention else _IGNORED
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

@@ -315,7 +315,7 @@ class Retailer:
         m = len(chosen.customer)
         if not m:
             return chosen
-        if (np.diff(chosen.customer) < 0).any():
+        if (chosen.customer[1:] < chosen.customer[:-1]).any():
             # The rules count what one customer gets row by row, so her rows must stand together.
             chosen = decisions_of.take(chosen, np.argsort(chosen.customer, kind="stable"))
         keep = np.empty(m, np.uint8)

@@ -111,7 +111,7 @@ class Service:
                     "status": status,
                     "ms": round(took * 1e3, 2),
                 }
-                _LOG.info(json.dumps(told))
+                _LOG.info(msgspec.json.encode(told).decode())
             return response
 
         return serve

@@ -6,6 +6,7 @@ import datetime
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from regulars.errors import SettingError
@@ -65,6 +66,7 @@ class Calendar:
         return _local(at_ms, zone or self.zone).hour
 
 
+@cache
 def zone_of(name: str) -> ZoneInfo:
     """A time zone by name.
 

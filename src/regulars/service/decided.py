@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
@@ -68,8 +67,7 @@ class Stored(msgspec.Struct, array_like=True):
     limit: Limit = ANYTHING
 
 
-@dataclass(frozen=True)
-class Ask:
+class Ask(msgspec.Struct, array_like=True, frozen=True):
     """Somebody is there, or a letter is due, and something may be said to her."""
 
     customer: int  #: her number; -1 somebody of whom nothing is known
@@ -81,8 +79,7 @@ class Ask:
     once: str = ""  #: digest of the claimed Idempotency-Key under which it is asked, once decided for ever
 
 
-@dataclass(frozen=True)
-class Answer:
+class Answer(msgspec.Struct, array_like=True, frozen=True):
     """What is said to somebody.
 
     Attributes
@@ -98,7 +95,7 @@ class Answer:
     stored: Stored
     for_everybody: int = -1
     terms: tuple[int, float, int] = (-1, 0.0, 0)
-    products: list[str] = field(default_factory=list)
+    products: list[str] = []
 
 
 def new_ids(now_ms: int, n: int) -> Iterator[str]:

@@ -37,9 +37,7 @@ def resolve(work: Transaction, shop: Shop, names: Sequence[tuple[Name, ...]]) ->
         for each, hers in zip(marks, told, strict=True)
         for (mark, _), name in zip(each, hers, strict=True)
     }
-    found = work.aliases(shop.number, list(name_of))
-    into = work.merged_into(shop.number, list(set(found.values())))
-    at = {mark: into.get(who, who) for mark, who in found.items()}
+    at = work.known_by(shop.number, list(name_of))
     own = work.owned(shop.number, list(set(at.values())), HERS)
     customer: list[int] = []
     merged: list[tuple[int, int, int]] = []

@@ -303,11 +303,8 @@ class _Known:
     def __init__(self, work: Transaction, shop: Shop, names: Sequence[Name], now_ms: int) -> None:
         work.tenant(shop.number, change=True)  # nobody refuses, or is erased, meanwhile
         mark = {name: naming.digest(shop.secret, name) for name in names}
-        found = work.aliases(shop.number, list(mark.values()))
-        into = work.merged_into(shop.number, list(set(found.values())))
-        self.owner = {
-            name: into.get(found[each], found[each]) for name, each in mark.items() if each in found
-        }
+        found = work.known_by(shop.number, list(mark.values()))
+        self.owner = {name: found[each] for name, each in mark.items() if each in found}
         gone = {name: naming.erased(shop.secret, each) for name, each in mark.items()}
         were_there = work.seen(shop.number, list(gone.values()))
         self.erased = {name for name, each in gone.items() if each in were_there}

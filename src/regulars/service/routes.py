@@ -33,7 +33,7 @@ from regulars.service.problems import Denied, Refused
 from regulars.service.shop import Seats, Shop
 from regulars.service.store import Transaction
 from regulars.service.store.sql import DecisionRow
-from regulars.terms import Action, Channel, Purpose, Reaction, Scope, Verdict
+from regulars.terms import Action, Channel, Purpose, Reaction, Scope, Verdict, small_names
 
 if TYPE_CHECKING:
     from regulars.service.app import Service
@@ -49,6 +49,8 @@ CHANNELS = {
 MOST_IGNORED = 20
 #: How often the shelf is looked at anew because an event names what is not known.
 LOOK_MS = 60_000
+_REASONS, _CHANNELS = small_names(Reason), small_names(Channel)
+_VERDICTS = tuple(small_names(Verdict).values())
 _ACTION: dict[int, Any] = {Action.OFFER: "offer", Action.OPTION: "option", Action.SILENCE: "silence"}
 #: Milliseconds of the client's clock, as PostHog's browser client has them in the query.
 _SENT = re.compile("[12][0-9]{12}")
@@ -278,18 +280,18 @@ def decision_of(
     return wire.Decision(
         id=name,
         action=_ACTION[stored.action],
-        reason=Reason(stored.reason).name.lower(),
+        reason=_REASONS[stored.reason],
         to_her=stored.to_her,
         to_manager=stored.to_manager,
         policy=stored.policy,
         policy_version=stored.version,
         propensity=stored.propensity,
-        channel=Channel(stored.channel).name.lower() if stored.channel >= 0 else None,
+        channel=_CHANNELS.get(stored.channel),
         offer=_offer(shop, products, stored.offer, stored.category, stored.saving, stored.last_day),
         option=Option(stored.option).name.lower() if stored.action == Action.OPTION else None,
-        predicted={v.name.lower(): round(p, 4) for v, p in zip(Verdict, stored.predicted, strict=False)},
-        used=_scopes(stored.used),
-        opened=_scopes(stored.opened),
+        predicted={word: round(p, 4) for word, p in zip(_VERDICTS, stored.predicted, strict=False)},
+        used=list(explain.named(stored.used)),
+        opened=list(explain.named(stored.opened)),
         for_everybody=_offer(shop, products, everybody, *terms),
     )
 
@@ -301,10 +303,6 @@ def _offer(
         return None
     name = shop.assortment.catalog.names[category] if category >= 0 else ""
     return wire.Offer(offer, name, round(saving, 4), shop.calendar.date(last_day).isoformat(), products)
-
-
-def _scopes(bits: int) -> list[str]:
-    return list(explain.named(bits))
 
 
 async def _explained(service: Service, asked: Asked) -> wire.Explained:
@@ -402,10 +400,10 @@ def _name_in_path(asked: Asked) -> Name:
 
 def _customer(work: Transaction, shop: Shop, name: Name) -> int:
     digest = naming.digest(shop.secret, name)
-    found = work.aliases(shop.number, [digest]).get(digest)
+    found = work.known_by(shop.number, [digest]).get(digest)
     if found is None:
         raise Denied(404, "no_such_customer", "There is no customer of that name.")
-    return work.merged_into(shop.number, [found]).get(found, found)
+    return found
 
 
 async def _account(service: Service, asked: Asked) -> wire.Account:

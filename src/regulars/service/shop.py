@@ -9,11 +9,12 @@ from __future__ import annotations
 import datetime
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
 import numpy as np
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from regulars import draws
@@ -273,6 +274,7 @@ class Shop:
         who, hour = np.zeros(1, np.int32), np.full(1, 12)
         contact_rules.why_not(record, everything.bits, who, day, hour, self.retailer.rules)
         self.retailer.decide(day, who, hour, most=1)
+        label(np.zeros((1, 4), np.float32))
 
     # ---- seats -------------------------------------------------------------------------------------------
 
@@ -460,17 +462,15 @@ class Shop:
         digests = {name: digest(self.secret, name) for ask in asks for name in ask.names}
         if not digests:
             return list(asks)
-        found = work.aliases(self.number, list(set(digests.values())))
-        into = work.merged_into(self.number, list(set(found.values())))
+        found = work.known_by(self.number, list(set(digests.values())))
         known = []
         for ask in asks:
             at = [(name, found[digests[name]]) for name in ask.names if digests[name] in found]
-            numbers = [into.get(number, number) for _, number in at]
+            numbers = [number for _, number in at]
             said = any(name.kind in HERS for name in ask.names)
             if numbers and said and at[0][0].kind not in HERS and work.owned(self.number, numbers[:1], HERS):
                 numbers = []  # she is new; the device is somebody else's
-            found_as = numbers[0] if numbers else ask.customer
-            known.append(Ask(found_as, ask.channel, ask.at_ms, ask.zone, ask.names, ask.limit, ask.once))
+            known.append(replace(ask, customer=numbers[0]) if numbers else ask)
         return known
 
     def _with_shelf(self, work: Transaction, ask: Ask, answer: Answer | None) -> Answer:
@@ -589,7 +589,7 @@ class Shop:
             saving=float(said.saving[m]),
             last_day=int(said.last_day[m]),
             propensity=float(said.propensity[m]),
-            predicted=said.predicted[m].astype(np.float64).tolist(),
+            predicted=said.predicted[m].tolist(),
             used=int(said.scopes[m]),
             opened=opened,
             to_her=explain.to_her(said, m, names),

@@ -8,6 +8,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, NamedTuple
 
+import msgspec
+
 from regulars.errors import RegularsError
 from regulars.service.store.schema import MIGRATIONS, OF_CUSTOMER, OF_RETAILER
 
@@ -123,7 +125,7 @@ class Transaction(ABC):
                 f"there is no retailer {retailer} in the store. Set it up with `regulars import`"
             )
         row = found[0]
-        return TenantRow(row[0], row[1], json.loads(row[2]), bytes(row[3]), *row[4:])
+        return TenantRow(row[0], row[1], msgspec.json.decode(row[2]), bytes(row[3]), *row[4:])
 
     def tenants(self) -> list[tuple[int, str]]:
         """Numbers and names of all retailers."""
@@ -292,6 +294,17 @@ class Transaction(ABC):
                 (retailer, list(digests)),
             )
         )
+
+    def known_by(self, retailer: int, digests: Sequence[str]) -> dict[str, int]:
+        """Customers by digest of an identifier; of one who was merged, whoever she was merged into."""
+        if not digests:
+            return {}
+        found = self.ask(
+            "SELECT digest, customer, (SELECT c.into_customer FROM customer c WHERE c.retailer = alias.retailer "
+            "AND c.customer = alias.customer) FROM alias WHERE retailer = ? AND digest {among}",
+            (retailer, list(digests)),
+        )
+        return {digest: customer if into is None or into < 0 else into for digest, customer, into in found}
 
     def digests_of(self, retailer: int, customers: Sequence[int]) -> set[str]:
         """Digests of the identifiers under which these customers are known."""

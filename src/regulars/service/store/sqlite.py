@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sqlite3
 import threading
@@ -10,6 +9,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from regulars.errors import SettingError
 from regulars.service.store.sql import StatementFailed, Store, StoreFailed, Transaction
@@ -69,7 +70,7 @@ class SqliteTransaction(Transaction):
 
 
 def _listed(values: Sequence[Any]) -> list[Any]:
-    return [json.dumps(value) if isinstance(value, list) else value for value in values]
+    return [msgspec.json.encode(value).decode() if isinstance(value, list) else value for value in values]
 
 
 def _unopened(path: str, error: Exception) -> SettingError:
