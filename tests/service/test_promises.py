@@ -499,6 +499,26 @@ def test_decisions_of_yesterday_and_tomorrow_are_made_again_the_same(open_with, 
     assert holds_together(live) == 16
 
 
+def test_what_decisions_rest_on_is_copied_once_when_it_changes(open_with, clock):
+    live = open_with(**LOUD)
+    hear(live, allow("ada"), allow("bob"))
+
+    def copies():
+        return live.call(lambda work: work.ask("SELECT customer FROM known_then ORDER BY customer, version"))
+
+    say(live, "ada", ms=at(0))
+    say(live, "ada", ms=at(0))
+    assert copies() == []
+    hear(live, buy("ada", 0, "p0"), buy("bob", 0, "p0"))
+    assert copies() == [(number(live, "ada"),)]  # on what is known of bob nothing rests
+    hear(live, buy("ada", 0, "p1"))
+    assert len(copies()) == 1
+    say(live, "ada", ms=at(1))
+    hear(live, buy("ada", 0, "p2"))
+    assert len(copies()) == 2
+    assert holds_together(live) == 3
+
+
 # ---- caps -----------------------------------------------------------------------------------------------------------------
 
 

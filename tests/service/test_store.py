@@ -447,6 +447,20 @@ def test_answers_of_which_an_older_store_does_not_say_whom_they_tell_of_are_not_
     store.close()
 
 
+def test_of_what_an_older_store_copied_only_what_has_changed_since_stays(url, monkeypatch):
+    monkeypatch.setattr(sql, "MIGRATIONS", MIGRATIONS[:5])
+    older = open_store(url)
+    with older.transaction() as work:
+        work.add_customers(0, [customer(k, version=2, kept=2) for k in (1, 2)])
+        work.keep_known(0, [(who, version, b"then") for who in (1, 2) for version in (0, 2)])
+    older.close()
+    monkeypatch.undo()
+    store = open_store(url)
+    with store.transaction() as work:
+        assert work.ask("SELECT customer, version FROM known_then ORDER BY customer") == [(1, 0), (2, 0)]
+    store.close()
+
+
 def test_a_newer_store_is_refused_in_words(store, url):
     with store.transaction() as work:
         work.tell("INSERT INTO step VALUES (?)", (len(MIGRATIONS),))

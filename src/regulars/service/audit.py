@@ -44,12 +44,13 @@ def looked_up(shop: Shop, work: Transaction, name: str) -> tuple[DecisionRow, St
 
 def _stood(shop: Shop, work: Transaction, row: DecisionRow, stored: Stored) -> Retailer:
     """The retailer as it stood before this decision, with her alone; its ledger is of no account."""
-    known = work.known_then(shop.number, row.customer, stored.known)
-    key = work.customers(shop.number, [row.customer], change=False)[row.customer].key
+    now = work.customers(shop.number, [row.customer], change=False)[row.customer]
+    changed = stored.known != now.version
+    known = work.known_then(shop.number, row.customer, stored.known) if changed else now.known
     if known is None:
         raise RegularsError(f"what decision {row.id} rested on is not in the store. Restore it from a backup")
     record = codec.record_of(
-        [row.customer], [stored.contact], [Seal(key).open(known, KNOWN)], shop.categories
+        [row.customer], [stored.contact], [Seal(now.key).open(known, KNOWN)], shop.categories
     )
     shop.learned(work, stored.common)
     shop.shelved(work, stored.shelf)

@@ -337,7 +337,10 @@ class Shop:
         work.change_customers(self.number, ("profile",), [(sealed, customer)])
 
     def keep(self, work: Transaction, seats: Seats, *, known: bool = False, consent: bool = False) -> None:
-        """Put back what changed of the seated: contacts and ledger always, the rest when it may have."""
+        """Put back what changed of the seated: contacts and ledger always, the rest when it may have.
+
+        What was known is copied first where a decision rested on it.
+        """
         self._still(seats)
         columns = ["contact"]
         parts: list[Sequence[Any]] = [
@@ -347,6 +350,8 @@ class Shop:
             columns += ["known", "version"]
             parts.append(_sealed(seats.seals, codec.packed(seats.record, codec.KNOWN), KNOWN))
             parts.append([row.version + 1 for row in seats.rows])
+            rested_on = [row for row in seats.rows if row.kept == row.version]
+            work.keep_known(self.number, [(row.customer, row.version, row.known) for row in rested_on])
         if consent:
             columns.append("consent")
             parts.append(_sealed(seats.seals, codec.packed_consent(seats.consent), CONSENT))
@@ -436,14 +441,11 @@ class Shop:
         return answers
 
     def _keep_decided(self, work: Transaction, seats: Seats) -> None:
-        """Put back contacts and accounts of those of whom something was used, and keep what decisions rested on."""
+        """Put back contacts and accounts of those of whom something was used, and note on what decisions rest."""
         contact = codec.packed(seats.record, codec.CONTACT)
-        entries, changed, copies = [], [], []
+        entries, changed = [], []
         for k, row in enumerate(seats.rows):
-            fresh = row.kept != row.version
-            if fresh:
-                copies.append((row.customer, row.version, row.known))
-            if not (fresh or seats.ledger.of[k] or contact[k] != seats.contact[k]):
+            if row.kept == row.version and not seats.ledger.of[k] and contact[k] == seats.contact[k]:
                 continue
             seal = seats.seals[k]
             entries += [
@@ -453,7 +455,6 @@ class Shop:
             changed.append(
                 (seal.close(contact[k], CONTACT), *seats.ledger.head(k), row.version, row.customer)
             )
-        work.keep_known(self.number, copies)
         work.add_entries(self.number, entries)
         work.change_customers(self.number, ("contact", "entries", "chain", "kept"), changed)
 

@@ -62,7 +62,7 @@ class CustomerRow(NamedTuple):
     entries: int
     chain: str
     version: int  #: goes up whenever ``known`` changes
-    kept: int  #: the last version of which a copy was kept, for decisions that rest on it
+    kept: int  #: the last version on which a decision rests; a copy of it is kept when it changes
     key: bytes
 
 
@@ -271,13 +271,13 @@ class Transaction(ABC):
         )
 
     def keep_known(self, retailer: int, rows: Sequence[tuple[int, int, bytes]]) -> None:
-        """Copies of what was known of customers, as (customer, version, sealed)."""
+        """Copies of what was known of customers until it changed, as (customer, version, sealed)."""
         self.append(
             "known_then", ("retailer", "customer", "version", "body"), [(retailer, *row) for row in rows]
         )
 
     def known_then(self, retailer: int, customer: int, version: int) -> bytes | None:
-        """What was known of a customer in a version."""
+        """What was known of a customer in a version before the present one."""
         found = self.ask(
             "SELECT body FROM known_then WHERE retailer = ? AND customer = ? AND version = ?",
             (retailer, customer, version),
@@ -553,7 +553,10 @@ class Transaction(ABC):
     def decided_on(self, retailer: int, day: int) -> bool:
         """Whether anything was decided on a day, or for a later one already."""
         return bool(
-            self.ask("SELECT 1 FROM decision WHERE retailer = ? AND day >= ? LIMIT 1", (retailer, day))
+            self.ask(
+                "SELECT 1 FROM decision WHERE retailer = ? AND waits IN (0, 1) AND day >= ? LIMIT 1",
+                (retailer, day),
+            )
         )
 
     def shelf(self, retailer: int, version: int) -> bytes | None:
@@ -565,7 +568,7 @@ class Transaction(ABC):
         """A new version, told on ``day``; the one before goes unless a decision may rest on it, also one about yesterday."""
         self.tell(
             "DELETE FROM shelf WHERE retailer = ? AND version = ? AND NOT EXISTS "
-            "(SELECT 1 FROM decision d WHERE d.retailer = shelf.retailer AND d.day >= shelf.day - 1)",
+            "(SELECT 1 FROM decision d WHERE d.retailer = shelf.retailer AND d.waits IN (0, 1) AND d.day >= shelf.day - 1)",
             (retailer, version - 1),
         )
         self.tell("INSERT INTO shelf VALUES (?, ?, ?, ?)", (retailer, version, day, body))
