@@ -25,6 +25,7 @@ from regulars.service import demo, listing
 from regulars.service.app import Service
 from regulars.service.clock import now_ms
 from regulars.service.engine import Engine, shop_of
+from regulars.service.http import OneWrite
 from regulars.service.keys import Role
 from regulars.service.remote import Desk, RemoteEngine
 from regulars.service.store import open_store, shown
@@ -90,8 +91,7 @@ def run(
     with tempfile.TemporaryDirectory(prefix="regulars-") as folder:
         # This process decides, and starts those that speak HTTP.
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
-        # What this one counts is told by the others; it was imported before there was a folder for that.
-        values.ValueClass = values.MultiProcessValue()  # type: ignore[no-untyped-call]
+        _count()
         _log()
         engine = Engine(open_store(store_url))
         desk = Desk(engine, f"{folder}/desk")
@@ -116,7 +116,7 @@ def _broken_off(names: Iterable[str]) -> str:
 def _config(app: Callable[[], Service], host: str, port: int, workers: int = 1) -> uvicorn.Config:
     return uvicorn.Config(
         app, factory=True, host=host, port=port, workers=workers, log_level="warning", access_log=False,
-        server_header=False, proxy_headers=False, timeout_worker_healthcheck=60,
+        server_header=False, proxy_headers=False, timeout_worker_healthcheck=60, http=OneWrite,
     )  # fmt: skip
 
 
@@ -127,11 +127,19 @@ def service_of(store_url: str, desk: str = "") -> Service:
     ----------
     desk : socket of the process that decides; empty when this one does
     """
+    if desk:
+        _count()
     _log()
     store = open_store(store_url)
     service = Service(RemoteEngine(store, desk) if desk else Engine(store), closes=True)
     settle_memory()
     return service
+
+
+def _count() -> None:
+    """What this process counts is told by the others too; it is not asked at each count whether it is another by now."""
+    own = os.getpid()
+    values.ValueClass = values.MultiProcessValue(lambda: own)  # type: ignore[no-untyped-call]
 
 
 def _log() -> None:

@@ -32,8 +32,8 @@ from regulars.service.store.sql import StoreFailed
 _LOG = logging.getLogger("regulars.service")
 #: Bytes that tell how long a frame is.
 HEAD = 4
-#: Bytes of a line that are read at once.
-AT_ONCE = 1 << 20
+#: Bytes of a line that are read at once; for many more, memory would be asked of the system each time.
+AT_ONCE = 1 << 16
 #: Seconds after which somebody who does not read its answers is given up.
 PATIENCE_S = 10
 

@@ -205,7 +205,7 @@ async def _decide(service: Service, asked: Asked) -> wire.Decision:
         await _not_shared(service, asked, names)
     ask = Ask(-1, channel, at_ms, body.timezone or "", names, limit, asked.once)
     answer = (await service.engine.in_loop("decide", asked.shop, [ask]))[0]
-    service.decisions.labels(_ACTION[answer.stored.action]).inc()
+    service.decided[answer.stored.action].inc()
     return decision_of(
         asked.shop, answer.id, answer.stored, answer.products, answer.for_everybody, answer.terms
     )
