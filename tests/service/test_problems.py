@@ -873,7 +873,15 @@ def test_letters_that_were_decided_are_not_written_over(desk, tmp_path):
     assert out.read_bytes() == before and desk.tables() == tables
 
 
-def test_whoever_stops_letters_finds_all_that_was_decided(desk, tmp_path, monkeypatch):
+@pytest.fixture
+def interruptible():
+    """Ctrl-C interrupts, also where the tests were started in the background, which a shell lets ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_whoever_stops_letters_finds_all_that_was_decided(desk, tmp_path, monkeypatch, interruptible):
     regulars_of(desk, [f"her-{k}" for k in range(9)])
     monkeypatch.setattr(letters, "CHUNK", 3)
     engine, decide, chunks = desk.live.engine, desk.live.engine.decide, []
