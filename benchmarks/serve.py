@@ -35,6 +35,7 @@ from regulars.retail import catalog as catalogs
 from regulars.service import keys
 from regulars.service.assortment import Assortment
 from regulars.service.host import Door
+from regulars.service.http import OneWrite
 from regulars.service.opening import Opening, open_shop
 from regulars.service.store import open_store
 from regulars.terms import NONE, OfferKind, Offers
@@ -69,7 +70,9 @@ def trivial_app() -> Starlette:
 
 
 def serve_trivial(port: int, workers: int) -> None:
-    settings = {"factory": True, "port": port, "workers": workers, "log_level": "error", "access_log": False}
+    settings = {
+        "factory": True, "port": port, "workers": workers, "log_level": "error", "access_log": False, "http": OneWrite,
+    }  # fmt: skip
     config = uvicorn.Config(trivial_app, **settings)
     if workers == 1:
         uvicorn.Server(config).run()

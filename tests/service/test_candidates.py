@@ -176,9 +176,9 @@ def test_a_decision_among_candidates_is_made_again_equal(often):
     shop = often.live.shop
 
     def without(work):
-        row, stored, _ = audit.looked_up(shop, work, names[0])
+        row, stored, seats = audit.looked_up(shop, work, names[0])
         bare = msgspec.structs.replace(stored, limit=Limit(categories=(NAMES.index("tea"),)))
-        return audit.made_again(shop, work, row, bare).category, stored.category
+        return audit.made_again(shop, work, row, bare, seats).category, stored.category
 
     again, then = often.live.call(without)
     assert again != then

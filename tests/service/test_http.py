@@ -89,6 +89,14 @@ def test_an_answer_without_a_body_does_not_wait_for_one(desk, line):
     assert decided(head, body)
 
 
+def test_who_asks_for_the_head_alone_and_hangs_up_gets_it(desk, line):
+    line.sendall(asking(desk, b"Connection: close", method=b"HEAD", path=b"/openapi.json"))
+    told = b""
+    while more := line.recv(1 << 20):
+        told += more
+    assert told.startswith(b"HTTP/1.1 ") and told.endswith(b"\r\n\r\n")
+
+
 @pytest.mark.parametrize(
     "sent", [b"nonsense\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n", b"POST / HTTP/1.1\r\nContent-Length: x\r\n\r\n"]
 )

@@ -519,6 +519,23 @@ def test_what_decisions_rest_on_is_copied_once_when_it_changes(open_with, clock)
     assert holds_together(live) == 3
 
 
+def test_what_an_older_version_copied_when_it_decided_is_no_hindrance(open_with, clock):
+    live = open_with(**LOUD)
+    hear(live, allow("ada"))
+    say(live, "ada", ms=at(0))
+    who = number(live, "ada")
+
+    def copy(work):
+        row = work.customers(live.number, [who])[who]
+        work.keep_known(live.number, [(who, row.version, row.known)])
+
+    live.call(copy)
+    assert holds_together(live) == 1
+    hear(live, buy("ada", 0, "p0"))
+    assert not live.call(lambda work: work.aside(live.number)) and int(column(live, "ada", "visits")) == 1
+    assert holds_together(live) == 1
+
+
 # ---- caps -----------------------------------------------------------------------------------------------------------------
 
 

@@ -239,12 +239,24 @@ def test_what_a_decision_rested_on_is_kept_by_version(store):
         work.keep_known(0, [(1, 0, b"first"), (2, 0, b"hers")])
         work.keep_known(0, [(1, 4, b"then")])
         work.keep_known(0, [])
+        work.keep_known(0, [(1, 4, b"again")])  # which an older version copied when somebody decided
         found = [work.known_then(0, who, version) for who, version in ((1, 0), (1, 4), (2, 0), (1, 3))]
         assert found == [b"first", b"then", b"hers", None]
         assert work.known_then(1, 1, 0) is None
         assert not work.decided_on(0, 3)
-        work.add_decisions(0, [decided("d0", 1, 3)])
+
+
+@pytest.mark.parametrize("waits", [0, 1])
+def test_what_a_decision_rests_on_stays_whether_its_outcome_is_settled_or_not(store, waits):
+    with store.transaction() as work:
+        for retailer in (0, 1):
+            work.add_shelf(retailer, 1, 3, b"first")
+        work.add_decisions(0, [decided("d0", 1, 3, waits)])
         assert work.decided_on(0, 3) and not work.decided_on(0, 4) and not work.decided_on(1, 3)
+        for retailer in (0, 1):
+            work.add_shelf(retailer, 2, 3, b"second")
+        assert [work.shelf(retailer, 1) for retailer in (0, 1)] == [b"first", None]
+        assert [work.shelf(retailer, 2) for retailer in (0, 1)] == [b"second"] * 2
 
 
 def test_what_was_spent_is_counted_by_day(store):
@@ -444,20 +456,6 @@ def test_answers_of_which_an_older_store_does_not_say_whom_they_tell_of_are_not_
     store = open_store(url)
     with store.transaction() as work:
         assert work.ask("SELECT digest, body, customer FROM claim") == [("begun", b"", -1)]
-    store.close()
-
-
-def test_of_what_an_older_store_copied_only_what_has_changed_since_stays(url, monkeypatch):
-    monkeypatch.setattr(sql, "MIGRATIONS", MIGRATIONS[:5])
-    older = open_store(url)
-    with older.transaction() as work:
-        work.add_customers(0, [customer(k, version=2, kept=2) for k in (1, 2)])
-        work.keep_known(0, [(who, version, b"then") for who in (1, 2) for version in (0, 2)])
-    older.close()
-    monkeypatch.undo()
-    store = open_store(url)
-    with store.transaction() as work:
-        assert work.ask("SELECT customer, version FROM known_then ORDER BY customer") == [(1, 0), (2, 0)]
     store.close()
 
 

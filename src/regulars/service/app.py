@@ -31,7 +31,7 @@ from regulars.service.keys import Keys, Principal
 from regulars.service.naming import Name
 from regulars.service.problems import Denied, Refused, problem, where
 from regulars.service.routes import ROUTES, Asked, Route
-from regulars.terms import Action
+from regulars.terms import Action, small_names
 
 _LOG = logging.getLogger("regulars.service")
 
@@ -57,7 +57,7 @@ class Service:
         self.seconds = Histogram("regulars_seconds", "Time of a request", ["route"], registry=self.registry)
         self.events = Counter("regulars_events", "Events written down", registry=self.registry)
         decisions = Counter("regulars_decisions", "Decisions", ["action"], registry=self.registry)
-        self.decided = {int(each): decisions.labels(each.name.lower()) for each in Action}
+        self.decided = {action: decisions.labels(word) for action, word in small_names(Action).items()}
         self.page = openapi.page(ROUTES)
         serves = [(route, self._serving(route)) for route in ROUTES]
         self._straight = {

@@ -18,7 +18,6 @@ from regulars.retail.retailer import Retailer
 from regulars.service import rows as codec
 from regulars.service.decided import Stored, silence
 from regulars.service.engine import Engine
-from regulars.service.seal import Seal
 from regulars.service.shop import KNOWN, Seats, Shop, bits_of
 from regulars.service.store import Transaction
 from regulars.service.store.sql import DecisionRow
@@ -42,25 +41,25 @@ def looked_up(shop: Shop, work: Transaction, name: str) -> tuple[DecisionRow, St
     return (row, shop.opened(seats, row), seats) if row.customer in seats.place else None
 
 
-def _stood(shop: Shop, work: Transaction, row: DecisionRow, stored: Stored) -> Retailer:
+def _stood(shop: Shop, work: Transaction, row: DecisionRow, stored: Stored, seats: Seats) -> Retailer:
     """The retailer as it stood before this decision, with her alone; its ledger is of no account."""
-    now = work.customers(shop.number, [row.customer], change=False)[row.customer]
+    k = seats.place[row.customer]
+    now = seats.rows[k]
     changed = stored.known != now.version
     known = work.known_then(shop.number, row.customer, stored.known) if changed else now.known
     if known is None:
         raise RegularsError(f"what decision {row.id} rested on is not in the store. Restore it from a backup")
-    record = codec.record_of(
-        [row.customer], [stored.contact], [Seal(now.key).open(known, KNOWN)], shop.categories
-    )
+    plain = seats.seals[k].open(known, KNOWN)
+    record = codec.record_of([row.customer], [stored.contact], [plain], shop.categories)
     shop.learned(work, stored.common)
     shop.shelved(work, stored.shelf)
     shop.retailer.seat(record, codec.consent_of([stored.consent]), Entries(1))
     return shop.retailer
 
 
-def made_again(shop: Shop, work: Transaction, row: DecisionRow, stored: Stored) -> Stored:
+def made_again(shop: Shop, work: Transaction, row: DecisionRow, stored: Stored, seats: Seats) -> Stored:
     """The same decision from what it rested on then; equal, or the store was tampered with."""
-    then = _stood(shop, work, row, stored)
+    then = _stood(shop, work, row, stored, seats)
     channels = bits_of(then, stored.asked)
     in_stock = _stock_of(shop, stored)
     her = np.zeros(1, np.int32)
@@ -92,8 +91,8 @@ def replayed(shop: Shop, work: Transaction, name: str) -> list[str] | None:
     found = looked_up(shop, work, name)
     if found is None:
         return None
-    row, stored, _ = found
-    again = made_again(shop, work, row, stored)
+    row, stored, seats = found
+    again = made_again(shop, work, row, stored, seats)
     return [each for each in stored.__struct_fields__ if getattr(stored, each) != getattr(again, each)]
 
 
@@ -101,7 +100,7 @@ def considered(
     shop: Shop, work: Transaction, row: DecisionRow, stored: Stored, seats: Seats
 ) -> tuple[explain.Considered, ...]:
     """What else could have been said then, and what ruled it out; the ledger tells her that somebody asked."""
-    then = _stood(shop, work, row, stored)
+    then = _stood(shop, work, row, stored, seats)
     told = explain.why(
         then, 0, row.day, stored.hour, in_stock=_stock_of(shop, stored), among=shop.among(stored.limit),
         cutoff=stored.cutoff,

@@ -51,7 +51,7 @@ MOST_IGNORED = 20
 LOOK_MS = 60_000
 _REASONS, _CHANNELS = small_names(Reason), small_names(Channel)
 _VERDICTS = tuple(small_names(Verdict).values())
-_ACTION: dict[int, Any] = {Action.OFFER: "offer", Action.OPTION: "option", Action.SILENCE: "silence"}
+_ACTION: dict[int, Any] = small_names(Action)
 #: Milliseconds of the client's clock, as PostHog's browser client has them in the query.
 _SENT = re.compile("[12][0-9]{12}")
 

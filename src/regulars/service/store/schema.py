@@ -93,9 +93,6 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "CREATE INDEX alias_customer ON alias (customer, retailer)",
     ),
     (
-        # What is known now is copied when it changes, no longer when somebody decides.
-        """DELETE FROM known_then WHERE version = (SELECT c.version FROM customer c
-            WHERE c.retailer = known_then.retailer AND c.customer = known_then.customer)""",
         # Every day is found by whether its contacts wait.
         "DROP INDEX decision_day",
     ),

@@ -271,10 +271,10 @@ class Transaction(ABC):
         )
 
     def keep_known(self, retailer: int, rows: Sequence[tuple[int, int, bytes]]) -> None:
-        """Copies of what was known of customers until it changed, as (customer, version, sealed)."""
-        self.append(
-            "known_then", ("retailer", "customer", "version", "body"), [(retailer, *row) for row in rows]
-        )
+        """Copies of what was known of customers until it changed, as (customer, version, sealed); one is enough."""
+        # Older versions copied when somebody decided.
+        columns = ("retailer", "customer", "version", "body")
+        self.add_new("known_then", columns, "customer", [(retailer, *row) for row in rows])
 
     def known_then(self, retailer: int, customer: int, version: int) -> bytes | None:
         """What was known of a customer in a version before the present one."""
@@ -487,7 +487,7 @@ class Transaction(ABC):
         if not customers:
             return []
         return self._decisions(
-            "customer {among} AND waits = 1 AND day >= ?", (retailer, sorted(set(customers)), since), True
+            "customer {among} AND +waits = 1 AND day >= ?", (retailer, sorted(set(customers)), since), True
         )
 
     def ripe(self, retailer: int, until: int, most: int) -> list[DecisionRow]:
@@ -507,9 +507,11 @@ class Transaction(ABC):
     def _decisions(
         self, where: str, values: Sequence[Any], change: bool, limit: str = ""
     ) -> list[DecisionRow]:
+        # SQLite would rather walk all that wait, or all ids in order, than what is about a few customers; so neither the
+        # order nor, above, what waits is told in words for which it has an index.
         found = self.ask(
             f"SELECT id, customer, day, waits, body FROM decision WHERE retailer = ? AND {where} "  # noqa: S608
-            f"ORDER BY day, id{limit}" + (self.FOR_CHANGE if change else ""),
+            f"ORDER BY day, id || ''{limit}" + (self.FOR_CHANGE if change else ""),
             values,
         )
         return [DecisionRow(row[0], row[1], row[2], row[3], bytes(row[4])) for row in found]
