@@ -32,10 +32,9 @@ from starlette.routing import Route
 from uvicorn.supervisors import Multiprocess
 
 from regulars.retail import catalog as catalogs
-from regulars.service import keys
+from regulars.service import http, keys
 from regulars.service.assortment import Assortment
 from regulars.service.host import Door
-from regulars.service.http import OneWrite
 from regulars.service.opening import Opening, open_shop
 from regulars.service.store import open_store
 from regulars.terms import NONE, OfferKind, Offers
@@ -71,7 +70,8 @@ def trivial_app() -> Starlette:
 
 def serve_trivial(port: int, workers: int) -> None:
     settings = {
-        "factory": True, "port": port, "workers": workers, "log_level": "error", "access_log": False, "http": OneWrite,
+        "factory": True, "port": port, "workers": workers, "log_level": "error", "access_log": False,
+        "http": http.Connection,
     }  # fmt: skip
     config = uvicorn.Config(trivial_app, **settings)
     if workers == 1:

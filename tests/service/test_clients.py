@@ -17,7 +17,7 @@ from rudderstack.analytics.client import Client as Rudder
 from segment.analytics.client import Client as Segment
 
 from regulars.service import keys
-from regulars.service.http import OneWrite
+from regulars.service.http import Connection
 from regulars.service.opening import Opening, open_shop
 from regulars.service.routes import POSTHOG_PATHS
 from regulars.service.store import open_store
@@ -56,7 +56,7 @@ class Listening:
         self.socket = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self.socket.getsockname()[1]}"
         self.server = uvicorn.Server(
-            uvicorn.Config(watched, log_level="warning", access_log=False, lifespan="off", http=OneWrite)
+            uvicorn.Config(watched, log_level="warning", access_log=False, lifespan="off", http=Connection)
         )
         serve = self.server.serve(sockets=[self.socket])
         self.thread = threading.Thread(target=lambda: asyncio.run(serve), daemon=True)

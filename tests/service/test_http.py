@@ -1,8 +1,12 @@
 """HTTP as it goes over the wire: an answer leaves in one piece, whatever the client's ways."""
 
+import json
 import socket
+import time
 
 import pytest
+
+from regulars.service import http
 
 from .test_clients import Listening
 
@@ -16,6 +20,15 @@ def line(desk):
     with socket.create_connection(listening.socket.getsockname(), timeout=10) as opened:
         opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         yield opened
+    listening.close()
+
+
+@pytest.fixture
+def impatient(desk, monkeypatch):
+    """The address of a service that waits for nobody."""
+    monkeypatch.setattr(http, "PATIENCE_S", 0.5)
+    listening = Listening(desk)
+    yield listening.socket.getsockname()
     listening.close()
 
 
@@ -97,12 +110,56 @@ def test_who_asks_for_the_head_alone_and_hangs_up_gets_it(desk, line):
     assert told.startswith(b"HTTP/1.1 ") and told.endswith(b"\r\n\r\n")
 
 
-@pytest.mark.parametrize(
-    "sent", [b"nonsense\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n", b"POST / HTTP/1.1\r\nContent-Length: x\r\n\r\n"]
-)
-def test_what_is_no_http_is_refused_and_hung_up_on(line, sent):
-    line.sendall(sent)
+def all_said(line):
     told = b""
     while more := line.recv(1 << 20):
         told += more
-    assert told.startswith(b"HTTP/1.1 400 ")
+    return told
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"nonsense\r\n\r\n",
+        b"GET / HTTP/9.9\r\n\r\n",
+        b"POST / HTTP/1.1\r\nContent-Length: x\r\n\r\n",
+        b"FOO / HTTP/1.1\r\n\r\n",
+    ],
+)
+def test_what_is_no_http_is_refused_in_words_and_hung_up_on(line, sent):
+    line.sendall(sent)
+    head, _, body = all_said(line).partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 400 Bad Request\r\n") and b"application/problem+json" in head
+    told = json.loads(body)
+    assert told["code"] == "http" and "Send a request of HTTP/1.1" in told["message"]
+
+
+@pytest.mark.parametrize("about", [{"path": b"/" + b"x" * 70_000}, {"more": b"X-A: " + b"y" * 70_000}])
+def test_a_head_that_is_too_large_is_told_so(desk, line, about):
+    line.sendall(asking(desk, about.get("more", b"X-A: y"), path=about.get("path", b"/v1/decisions")))
+    head, _, body = all_said(line).partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 431 ") and json.loads(body)["code"] == "too_large"
+
+
+def test_a_body_that_will_be_too_large_is_refused_before_it_is_sent(desk, line):
+    line.sendall(asking(desk, b"Content-Length: 1000000000000", b"Expect: 100-continue"))
+    head, _, body = all_said(line).partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 413 ") and json.loads(body)["code"] == "too_large"
+
+
+@pytest.mark.parametrize("sent", [b"", b"POST /v1/dec", None])
+def test_who_does_not_finish_a_request_is_hung_up_on(desk, impatient, sent):
+    with socket.create_connection(impatient, timeout=10) as line:
+        line.sendall(asking(desk, b"Content-Length: 100") + b"half" if sent is None else sent)
+        assert line.recv(1 << 20) == b""
+
+
+def test_who_finishes_in_time_is_answered_however_long_the_connection_lasts(desk, impatient):
+    with socket.create_connection(impatient, timeout=10) as line:
+        for _ in range(4):
+            line.sendall(asking(desk, b"Content-Length: %d" % len(BODY)) + BODY[:9])
+            time.sleep(0.2)
+            line.sendall(BODY[9:])
+            head, body, _, _ = one_answer(line)
+            assert decided(head, body)
+            time.sleep(0.2)

@@ -298,7 +298,57 @@ def test_contact_without_a_channel_is_said_at_the_end(file, tmp_path, capsys, wo
     said = "contact is allowed, but no channel is open: add --granted contact.email"
     assert last.startswith(said) == warned
     assert last.startswith("nobody allows anything yet") == (not words)
+    assert last.startswith("nobody may be written to or spoken to") == (
+        words in (["purchases"], ["contact.measure"])
+    )
     assert (allowed(file, "anna")[1] == 0) == (warned or words in ([], ["purchases"], ["contact.measure"]))
+
+
+def test_what_is_granted_counts_for_the_new_and_that_is_said(file, tmp_path, capsys):
+    sales(tmp_path / "a.csv", week())
+    cli.imports.import_(tmp_path / "a.csv", "mine", file, granted=["purchases"])
+    before = allowed(file, "anna")
+    capsys.readouterr()
+    cli.imports.import_(tmp_path / "a.csv", "mine", file)
+    assert "--granted" not in capsys.readouterr().err
+    cli.imports.import_(tmp_path / "a.csv", "mine", file, granted=["contact.email"])
+    assert (
+        capsys.readouterr()
+        .err.strip()
+        .splitlines()[-1]
+        .startswith("--granted counts for customers who are new")
+    )
+    assert allowed(file, "anna") == before
+
+
+def test_the_demo_is_not_let_into_a_store_of_somebody_else(file, tmp_path):
+    sales(tmp_path / "a.csv", week())
+    cli.imports.import_(tmp_path / "a.csv", "mine", file)
+    with pytest.raises(
+        SettingError, match=r"has mine, and everybody knows the demo's keys.*Leave --demo out"
+    ):
+        host.run(file, "127.0.0.1", 0, 1, True, print)
+    with cli.stores.live_engine(file, None) as (_, shop):  # the only one
+        assert shop.name == "mine"
+
+
+def test_serving_a_store_that_is_not_there_makes_none(tmp_path):
+    with pytest.raises(SettingError, match=r"there is no store .*typo\.db"):
+        host.run(f"sqlite:///{tmp_path}/deep/typo.db", "127.0.0.1", 0, 1, False, print)
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_is_to_be_copied_is_quoted(file, tmp_path, capsys):
+    sales(tmp_path / "a.csv", week())
+    cli.imports.import_(tmp_path / "a.csv", "my shop", file)
+    assert "--retailer 'my shop' --store" in capsys.readouterr().out.replace("\n", " ")
+
+
+@pytest.mark.parametrize("name", ["a\nb", "x" * 101, "tab\tbed"])
+def test_a_name_that_nobody_could_write_again_is_refused(file, tmp_path, name):
+    sales(tmp_path / "a.csv", week())
+    with pytest.raises(SettingError, match=r"is no name\. Give at most 100 characters in one line"):
+        cli.imports.import_(tmp_path / "a.csv", name, file)
 
 
 @pytest.mark.parametrize(("option", "word"), [("zone", "Europe/Berlin"), ("policy", "blast")])

@@ -10,7 +10,7 @@ import time
 import pytest
 import uvicorn
 
-from regulars.service.http import OneWrite
+from regulars.service.http import Connection
 
 SEND = """
 const { Analytics } = require("@segment/analytics-node")
@@ -42,7 +42,7 @@ def test_the_node_client_of_segment_is_understood(live, tmp_path):
     with socket.socket() as held:
         held.bind(("127.0.0.1", 0))
         port = held.getsockname()[1]
-    server = uvicorn.Server(uvicorn.Config(live.service, port=port, log_level="error", http=OneWrite))
+    server = uvicorn.Server(uvicorn.Config(live.service, port=port, log_level="error", http=Connection))
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     while not server.started:

@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from regulars.errors import SettingError
-from regulars.service import app, audit, bodies, letters, listing, naming, problems, routes, segment
+from regulars.service import app, audit, bodies, http, letters, listing, naming, problems, routes, segment
 from regulars.service.naming import EMAIL, PHONE, USER, Name
 from regulars.service.problems import Refused
 from regulars.service.routes import MOST_IGNORED, ROUTES
@@ -281,7 +281,7 @@ ASKS = {
     "no grants": ("POST", "/v1/consent", {"userId": "anna"}, "grants"),
     "unknown grants": ("POST", "/v1/consent", {"userId": "anna", "grants": {"moonlight": True}}, "grants.moonlight"),
     "grants of half surrogates": ("POST", "/v1/consent", {"userId": "anna", "grants": {"\ud800": True}}, "grants.?"),
-    "a grant that is a number": ("POST", "/v1/consent", {"userId": "anna", "grants": {"contact": 1}}, "grants[...]"),
+    "a grant that is a number": ("POST", "/v1/consent", {"userId": "anna", "grants": {"contact": 1}}, "grants.contact"),
     "consent of an illegal id": ("POST", "/v1/consent", {"userId": "0", "grants": {"contact": True}}, "userId"),
     "no reactions": ("POST", "/v1/decisions/x/reactions", {"reactions": []}, "reactions"),
     "an unknown reaction": ("POST", "/v1/decisions/x/reactions", {"reactions": ["open", "yawn"]}, "reactions[1]"),
@@ -318,7 +318,8 @@ CHOICES = {
               {each.name.lower() for words in (Scope, Purpose, Channel) for each in words} | {"marketing", "analytics"}),
     "purpose": ("POST", "/v1/consent", {"userId": "anna", "grants": {"stated.sell": True}}, "grants.stated.sell",
                 {each.name.lower() for each in Purpose}),
-    "grant": ("POST", "/v1/consent", {"userId": "anna", "grants": {"contact": "yes"}}, "grants[...]", {"true", "false"}),
+    "grant": ("POST", "/v1/consent", {"userId": "anna", "grants": {"stated": True, "contact": "yes"}}, "grants.contact",
+              {"true", "false"}),
     "no grants": ("POST", "/v1/consent", {"userId": "anna", "grants": {}}, "grants", {"1"}),
     "no reactions": ("POST", "/v1/decisions/x/reactions", {"reactions": []}, "reactions", {"1"}),
     "empty batch": ("POST", "/v1/batch", {"batch": []}, "batch", {"1", "2500", "events"}),
@@ -377,6 +378,13 @@ def test_what_is_kept_and_changes_nothing_is_told(desk, event, field, mend):
     desk.account("anna")
     counted = desk.ask("GET", "/metrics", key="").text
     assert 'regulars_events_taken_total{became="unknown"} 2.0' in counted
+
+
+@pytest.mark.parametrize("properties", [{}, {"decision_id": None}, {"decision_id": ""}])
+def test_a_reaction_to_nothing_is_told(desk, properties):
+    told = post(desk, track("Promotion_Clicked", properties=properties), "/v1/track").json()
+    assert [each["field"] for each in told["ignored"]] == ["properties.decision_id"]
+    assert "ignored" not in post(desk, track("Product Viewed", properties=properties), "/v1/track").json()
 
 
 def paid_in(currency):
@@ -762,7 +770,7 @@ def test_nothing_that_was_sent_comes_back_in_a_header(lasting):
 
 
 def test_every_code_has_a_title_of_its_own():
-    source = "".join(Path(each.__file__).read_text("utf-8") for each in (app, bodies, routes))
+    source = "".join(Path(each.__file__).read_text("utf-8") for each in (app, bodies, http, routes))
     found = re.findall(r'(?:Denied|problem)\(\s*\d{3},\s*"(\w+)"', source)
     codes = [*found, "no_key", "unknown_key"]
     assert set(codes) == set(problems.TITLES) and len(codes) > 15

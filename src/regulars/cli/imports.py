@@ -134,13 +134,19 @@ def import_(
         for kind, path in files.items()
     ]  # fmt: skip
     warning = importing.UNHEARD if grants.unheard and (panel is not None or people is not None) else ""
-    alone = "" if grants.words else importing.NOTHING_GRANTED
+    if not grants.words:
+        at_first = importing.NOTHING_GRANTED
+    else:
+        at_first = "" if grants.contact else importing.NO_CONTACT
+    later = importing.FOR_THE_NEW if grants.words and (panel is not None or people is not None) else ""
     with stopping(
         "Stopped: the same command goes on with a retailer that was there, and begins anew with one that was not."
     ):
         importing.bring(
             store or OWN_STORE, retailer or "", panel, grants, zone, policy, note,
-            partial(_show_imported, as_json=json, rejects=rejects, warning=warning, alone=alone),
+            partial(
+                _show_imported, as_json=json, rejects=rejects, warning=warning, at_first=at_first, later=later
+            ),
             listings=told, count=Counting(),
         )  # fmt: skip
 
@@ -187,11 +193,11 @@ _BECAME = {
 
 
 def _show_imported(
-    told: dict[str, Any], as_json: bool, rejects: Path | None = None, warning: str = "", alone: str = ""
+    told: dict[str, Any], as_json: bool, rejects: Path | None, *, warning: str, at_first: str, later: str
 ) -> None:
-    """Print what was taken; ``alone`` is said of a retailer that was set up."""
+    """Print what was taken; ``at_first`` is said of a retailer that was set up, ``later`` of one that was there."""
     _print_imported(told, as_json, rejects)
-    for words in (warning, alone if "keys" in told else ""):
+    for words in (warning, at_first if "keys" in told else later):
         if words:
             print(words, file=sys.stderr, flush=True)
 

@@ -12,6 +12,8 @@ import typer
 
 from regulars.errors import SettingError
 
+#: Characters of a retailer's name.
+LONGEST_NAME = 100
 OWN_STORE, DEMO_STORE = "sqlite:///runs/store.db", "sqlite:///runs/demo.db"
 Store = Annotated[
     str | None,
@@ -71,9 +73,13 @@ def live_engine(given: str | None, retailer: str | None) -> Iterator[Any]:
 
 
 def check_name(retailer: str | None) -> None:
-    """Refuse a name that is none."""
+    """Refuse a name that is none, or that nobody could read or write again."""
     if retailer is not None and not retailer.strip():
         raise SettingError(f"--retailer {retailer!r} names nobody. Give the name of a retailer")
+    if retailer is not None and not (retailer.isprintable() and len(retailer) <= LONGEST_NAME):
+        raise SettingError(
+            f"--retailer {retailer[:LONGEST_NAME]!r} is no name. Give at most {LONGEST_NAME} characters in one line"
+        )
 
 
 def store_url(given: str | None) -> str:

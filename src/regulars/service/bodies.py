@@ -55,13 +55,14 @@ def _keys_in(told: Any, usual: str = "api_key") -> list[str]:
 
 async def body_of(request: Request, most: int) -> bytes:
     """The body, unpacked; Denied or Refused when it is too large, or packed otherwise than with gzip."""
+    told = request.headers.get("content-length", "")
+    if told.isdecimal() and int(told) > most:
+        raise _too_large(most)  # before it is sent
     chunks, size = [], 0
     async for chunk in request.stream():
         size += len(chunk)
         if size > most:
-            # What is still being sent is not read: the connection ends.
-            words = f"The body is larger than {most} bytes. Send less at once."
-            raise Denied(413, "too_large", words, {"Connection": "close"})
+            raise _too_large(most)
         chunks.append(chunk)
     raw = b"".join(chunks)
     packed = request.headers.get("content-encoding", "").lower() or (
@@ -85,6 +86,12 @@ async def body_of(request: Request, most: int) -> bytes:
     if not unpack.eof or unpack.unused_data:
         raise Refused("body", raw, "Send one whole gzip member; this one was cut off, or more follows it")
     return body
+
+
+def _too_large(most: int) -> Denied:
+    # What is still being sent is not read: the connection ends.
+    words = f"The body is larger than {most} bytes. Send less at once."
+    return Denied(413, "too_large", words, {"Connection": "close"})
 
 
 def decoded(route: Route, raw: bytes) -> Any:
@@ -124,7 +131,19 @@ def typed(route: Route, told: Any) -> Any:
             _, _, field = what.removesuffix("`").partition("`")
             value = value.get(field) if isinstance(value, Mapping) else None
             place = f"{place}.{field}" if place else field
+        elif place.endswith("[...]"):
+            place, value = _which(told, place.removesuffix("[...]"), route.takes)
         raise Refused(place, value, mend) from None
+
+
+def _which(told: Mapping[str, Any], field: str, kind: Any) -> tuple[str, Any]:
+    """Place and value of what does not fit in a field that holds names of the client's; msgspec does not say which."""
+    for name, value in told.get(field, {}).items():
+        try:
+            msgspec.convert({**told, field: {name: value}}, kind)
+        except msgspec.ValidationError:
+            return f"{field}.{name}", value
+    return field, told.get(field)
 
 
 #: At the end of what msgspec says, the place of which it says it, unless that is the whole body.
@@ -137,6 +156,8 @@ _KINDS = {
 }  # fmt: skip
 #: What msgspec says of a length that does not fit.
 _LENGTH = re.compile(r"Expected `(\w+)` of length (>=|<=) (\d+)")
+#: The same of a number.
+_BOUND = re.compile(r"Expected `(int|float)` (>=|<=) (\S+)")
 
 
 def _mend(what: str, kind: Any, place: str) -> str:
@@ -154,6 +175,8 @@ def _mend(what: str, kind: Any, place: str) -> str:
         bound, count = "at least" if found[2] == ">=" else "at most", int(found[3])
         things = ("character" if count == 1 else "characters") if found[1] == "str" else "of them"
         return f"Send {bound} {count} {things}"
+    if found := _BOUND.match(what):
+        return f"Send {_KINDS[found[1]]} of {'at least' if found[2] == '>=' else 'at most'} {found[3]}"
     return what
 
 

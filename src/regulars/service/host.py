@@ -25,7 +25,7 @@ from regulars.service import demo, listing
 from regulars.service.app import Service
 from regulars.service.clock import now_ms
 from regulars.service.engine import Engine, shop_of
-from regulars.service.http import OneWrite
+from regulars.service.http import Connection
 from regulars.service.keys import Role
 from regulars.service.remote import Desk, RemoteEngine
 from regulars.service.store import open_store, shown
@@ -53,12 +53,22 @@ def run(
         )
     _asked_for(host, port)
     if store_url.startswith("sqlite:///"):
-        Path(store_url.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
+        file = Path(store_url.removeprefix("sqlite:///"))
+        if not with_demo and not file.exists():
+            raise SettingError(
+                f"there is no store {file}. Start with --demo, or set one up with `regulars import`"
+            )
+        file.parent.mkdir(parents=True, exist_ok=True)
     store = open_store(store_url)
     try:
         with store.transaction() as work:
             unready = work.unready()
             there = {name for _, name in work.tenants()} - unready.keys()
+        if with_demo and there and demo.NAME not in there:
+            raise SettingError(
+                f"the store {shown(store_url)} has {', '.join(sorted(there))}, and everybody knows the demo's keys. Leave "
+                "--demo out, or give it a --store of its own"
+            )
         if with_demo and demo.NAME not in there:
             demo.open_demo(store, datetime.datetime.now(datetime.UTC).date(), say)
         elif not there and not with_demo:
@@ -116,7 +126,7 @@ def _broken_off(names: Iterable[str]) -> str:
 def _config(app: Callable[[], Service], host: str, port: int, workers: int = 1) -> uvicorn.Config:
     return uvicorn.Config(
         app, factory=True, host=host, port=port, workers=workers, log_level="warning", access_log=False,
-        server_header=False, proxy_headers=False, timeout_worker_healthcheck=60, http=OneWrite,
+        server_header=False, proxy_headers=False, timeout_worker_healthcheck=60, http=Connection,
     )  # fmt: skip
 
 

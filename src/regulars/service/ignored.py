@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from regulars.service import audit, intake, wire
+from regulars.service import audit, intake, segment, wire
 from regulars.service.clock import ZONE_MEND, is_zone
 from regulars.service.events import Did, Event, Line
 from regulars.service.shop import Shop
@@ -42,7 +42,9 @@ def fields(shop: Shop, events: Sequence[Event], *, alone: bool) -> Iterator[wire
             for n, line in enumerate(event.lines):
                 if not names.has(line):
                     yield _unknown(f"{place}properties.products[{n}]", line)
-        elif event.did == Did.REACTED and not audit.is_id(event.decision):
+        elif (event.did == Did.REACTED and not audit.is_id(event.decision)) or (
+            event.did == Did.OTHER and segment.is_reaction(event.name)
+        ):
             yield wire.Ignored(
                 f"{place}properties.decision_id", "Send the id of the decision that it is about."
             )

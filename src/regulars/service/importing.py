@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from shlex import quote
 from typing import Any, NamedTuple
 
 import msgspec
@@ -67,10 +68,14 @@ class Granted:
     words: tuple[str, ...] = ()
 
     @property
+    def contact(self) -> bool:
+        """Whether contact is allowed."""
+        return any(scope == Scope.CONTACT and bits >> Purpose.CONTACT & 1 for scope, bits in self.grants)
+
+    @property
     def unheard(self) -> bool:
         """Whether contact is allowed, and no channel on which it could be made."""
-        contact = any(scope == Scope.CONTACT and bits >> Purpose.CONTACT & 1 for scope, bits in self.grants)
-        return contact and not self.channels
+        return self.contact and not self.channels
 
 
 #: What to say when a retailer is set up and nothing was granted.
@@ -78,6 +83,16 @@ NOTHING_GRANTED = (
     "nobody allows anything yet: no purchase is kept under its customer, and nobody may be written to. Where they have "
     "allowed it, import into a retailer of another name with --granted purchases --granted contact.email and the like; else "
     "each says so herself (POST /v1/consent), and what she buys from then on is kept"
+)
+#: What to say when a retailer is set up and contact was not among what was granted.
+NO_CONTACT = (
+    "nobody may be written to or spoken to: contact was not granted. Where they have allowed it, import into a retailer of "
+    "another name with --granted contact.email and the like too; else each says so herself (POST /v1/consent)"
+)
+#: What to say of grants when customers who are there already bring more.
+FOR_THE_NEW = (
+    "--granted counts for customers who are new to the retailer; whoever was there already allows what she said herself "
+    "(POST /v1/consent)"
 )
 #: What to say of such grants.
 UNHEARD = (
@@ -485,7 +500,7 @@ def _nobody_there(name: str, url: str, there: Iterable[str]) -> str:
         f"there is no retailer {name!r} in {shown(url)}"
         + (f"; it has {known}" if known else "")
         + ". Set it up first with its "
-        f"purchases: regulars import sales.csv --retailer {name}"
+        f"purchases: regulars import sales.csv --retailer {quote(name)}"
     )
 
 

@@ -6,6 +6,7 @@ import dataclasses
 import datetime
 from collections import Counter
 from collections.abc import Sequence
+from shlex import quote
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -381,10 +382,9 @@ def offers_ahead(shop: Shop, today: int) -> list[int]:
 def said_of_offers(shop: Shop, today: int, url: str) -> tuple[str, bool]:
     """What can be offered in the coming days, with the mend when that is nothing; and whether anything is wanting."""
     ahead = offers_ahead(shop, today)
-    store = shown(url)
     mend = (
-        f"Tell it prices with offers: regulars import --prices prices.csv --retailer {shop.name} --store {store} "
-        "(columns sku, price, offer, from, until)"
+        "Tell it prices with offers: regulars import --prices prices.csv "
+        f"--retailer {quote(shop.name)} --store {quote(shown(url))} (columns sku, price, offer, from, until)"
     )
     last = max((k for k, count in enumerate(ahead) if count), default=-1)
     if last < 0:

@@ -101,6 +101,7 @@ TITLES = {
     "too_large": "Too large",
     "encoding": "Another encoding is needed",
     "idempotency_mismatch": "This Idempotency-Key belongs to another request",
+    "http": "This is no HTTP",
     "internal": "Something went wrong here",
     "store": "Not now",
 }

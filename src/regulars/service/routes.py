@@ -487,7 +487,11 @@ async def _erased(service: Service, asked: Asked) -> wire.Erased:
         log = "The log of the store is emptied of her as soon as nobody reads it."
     else:
         log = "The server of the store recycles its log in its own time."
-    return wire.Erased(tidied and ours, f"She is in no table any more. {log}")
+    return wire.Erased(tidied and ours, f"She is in no table any more. {log} {_LETTERS}")
+
+
+#: What the store cannot erase.
+_LETTERS = "Files of letters that were written before may name her: take her out of them, too."
 
 
 async def _apart(service: Service, asked: Asked) -> wire.Done:

@@ -124,7 +124,7 @@ def _tracked(
     name = _text(told, "event")
     if not name:
         raise Refused("event", told.get("event"), "Send the name of what happened, such as Order Completed")
-    plain = name.strip().lower().replace("_", " ")
+    plain = _words_of(name)
     base |= {"name": name}
     decision = _text(properties, "decision_id") or _text(properties, "promotion_id")
     if plain in _CONSENT:
@@ -173,6 +173,15 @@ def _tracked(
         )
     did = Did.NEARLY if plain in _NEARLY else Did.SPOKE if plain in _SPOKE else Did.OTHER
     return Event(did, grants=grants, kept=_plain(properties), **base)
+
+
+def _words_of(name: str) -> str:
+    return name.strip().lower().replace("_", " ")
+
+
+def is_reaction(name: str) -> bool:
+    """Whether an event of this name tells of a reaction, and so must name the decision that it is about."""
+    return _words_of(name) in _REACTIONS
 
 
 class Delivery(msgspec.Struct):

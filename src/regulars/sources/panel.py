@@ -279,7 +279,7 @@ def write_rejects(path: str | os.PathLike[str], rows: pl.DataFrame) -> Path:
         rows.select("file", "line", "kind", "field", "value", "mend").write_csv(target)
     except OSError as error:
         raise RegularsError(
-            f"{target} cannot be written ({error.strerror}). Name another rejects file"
+            f"{target} cannot be written ({error.strerror or error}). Name another rejects file"
         ) from error
     return target
 
