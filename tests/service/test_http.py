@@ -26,7 +26,7 @@ def line(desk):
 @pytest.fixture
 def impatient(desk, monkeypatch):
     """The address of a service that waits for nobody."""
-    monkeypatch.setattr(http, "PATIENCE_S", 0.5)
+    monkeypatch.setattr(http, "PATIENCE_S", 1.5)
     listening = Listening(desk)
     yield listening.socket.getsockname()
     listening.close()
@@ -158,8 +158,21 @@ def test_who_finishes_in_time_is_answered_however_long_the_connection_lasts(desk
     with socket.create_connection(impatient, timeout=10) as line:
         for _ in range(4):
             line.sendall(asking(desk, b"Content-Length: %d" % len(BODY)) + BODY[:9])
-            time.sleep(0.2)
+            time.sleep(0.3)
             line.sendall(BODY[9:])
             head, body, _, _ = one_answer(line)
             assert decided(head, body)
-            time.sleep(0.2)
+            time.sleep(0.3)
+
+
+def test_who_begins_the_next_request_with_the_last_bytes_of_one_has_time_for_each(desk, impatient):
+    request = asking(desk, b"Content-Length: %d" % len(BODY)) + BODY
+    stream, step = 8 * request, len(request) + 7
+    with socket.create_connection(impatient, timeout=10) as line:
+        for first in range(0, len(stream), step):
+            line.sendall(stream[first : first + step])
+            time.sleep(0.3)
+        rest = b""
+        for _ in range(8):
+            head, body, rest, _ = one_answer(line, rest)
+            assert decided(head, body)

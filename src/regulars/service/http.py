@@ -60,6 +60,7 @@ class Connection(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         """See :class:`HttpToolsProtocol`."""
         self.whole = True
+        self._watch()  # the clock of the next one begins anew
         super().on_message_complete()
 
     def on_url(self, url: bytes) -> None:
