@@ -321,6 +321,16 @@ def test_what_is_granted_counts_for_the_new_and_that_is_said(file, tmp_path, cap
     assert allowed(file, "anna") == before
 
 
+def test_a_file_that_tells_nothing_new_is_told(file, tmp_path, capsys):
+    sales(tmp_path / "a.csv", week())
+    cli.imports.import_(tmp_path / "a.csv", "mine", file)
+    assert "are new" not in capsys.readouterr().out
+    with cli.stores.live_engine(file, "mine") as (_, shop):
+        (tmp_path / "products.csv").write_text("\n".join(["sku", *shop.assortment.sku]) + "\n", "utf-8")
+    cli.imports.import_(None, "mine", file, products=tmp_path / "products.csv")
+    assert "  0 products are new" in capsys.readouterr().out
+
+
 def test_the_demo_is_not_let_into_a_store_of_somebody_else(file, tmp_path):
     sales(tmp_path / "a.csv", week())
     cli.imports.import_(tmp_path / "a.csv", "mine", file)

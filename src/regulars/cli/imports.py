@@ -191,6 +191,9 @@ _BECAME = {
     ),
 }
 
+#: Of these it is told too that there are none: somebody gave a file of them.
+OF_A_FILE = ("products", "prices", "stock", "people")
+
 
 def _show_imported(
     told: dict[str, Any], as_json: bool, rejects: Path | None, *, warning: str, at_first: str, later: str
@@ -220,7 +223,7 @@ def _print_imported(told: dict[str, Any], as_json: bool, rejects: Path | None) -
     for line in said_of_left_out(told["rejects"]):
         print(f"  {line}")
     for became, words in _BECAME.items():
-        if told.get(became):
+        if told.get(became) or (became in OF_A_FILE and became in told):
             print(f"  {counted(told[became], *words)}")
     for role, key in told.get("keys", {}).items():
         print(f"  key of the role {role}, told this once: {key}", flush=True)
