@@ -161,7 +161,9 @@ def test_a_page_that_cannot_be_written_is_one_sentence(regulars, tmp_path):
 
 
 def _process(*words, **options):
-    code = "from regulars.cli import main; main()"
+    # Whoever starts the tests in the background may have them ignore Ctrl-C, and what they start with them.
+    heed = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+    code = f"{heed}; from regulars.cli import main; main()"
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | options
     return subprocess.Popen([sys.executable, "-c", code, *map(str, words)], text=True, **pipes)
 
