@@ -20,8 +20,7 @@ class Connection(HttpToolsProtocol):
     """One connection of a client.
 
     Head and body of an answer leave together: uvicorn writes them one by one, and the loop sends each at once. A write
-    costs a system call and a packet here, and there a second reading of what is not whole yet; together they were an
-    eighth of all that it took to speak HTTP.
+    costs a system call and a packet here, and there a second reading of what is not whole yet.
     """
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
