@@ -380,6 +380,22 @@ def test_what_is_kept_and_changes_nothing_is_told(desk, event, field, mend):
     assert 'regulars_events_taken_total{became="unknown"} 2.0' in counted
 
 
+@pytest.mark.parametrize("name", ["Unsubscribed", "Email Marked as Spam", "email_marked_as_spam"])
+def test_whoever_leaves_is_written_to_no_more_whichever_letter_it_was(desk, name):
+    desk.allow("anna", contact=True, **{"contact.email": True, "contact.app": True})
+
+    def reason(channel):
+        return desk.ask("POST", "/v1/decisions", {"userId": "anna", "channel": channel}, "serve").json()[
+            "reason"
+        ]
+
+    assert reason("email") != "not_reachable"
+    assert "ignored" not in post(desk, track(name, properties={"email_id": "spring"}), "/v1/track").json()
+    assert reason("email") == "not_reachable" != reason("app")
+    (said,) = [e for e in desk.account("anna")["ledger"] if e["kind"] == "withdrawn"]
+    assert said["context"] == "channel=EMAIL"
+
+
 @pytest.mark.parametrize("properties", [{}, {"decision_id": None}, {"decision_id": ""}])
 def test_a_reaction_to_nothing_is_told(desk, properties):
     told = post(desk, track("Promotion_Clicked", properties=properties), "/v1/track").json()

@@ -56,6 +56,8 @@ _REACTIONS: dict[str, tuple[Reaction, ...]] = {
     "push notification tapped": (Reaction.OPEN, Reaction.CLICK),
     "coupon applied": (Reaction.OPEN, Reaction.REDEEM),
 }
+#: Of these, by which she leaves, it need not be known about which letter they are.
+_NO_MORE_MAIL = {"unsubscribed", "email marked as spam"}
 _UNLIKED = {"unliked", "offer unliked", "promotion unliked", "product unliked", "category unliked"}
 _CONSENT = {"segment consent preference updated", "consent preference updated", "consent updated"}
 
@@ -135,6 +137,8 @@ def _tracked(
                 "Send each preference with true or false, such as contact",
             )
         return Event(Did.ALLOWED, grants=grants, **base)
+    if plain in _NO_MORE_MAIL and not decision:
+        return Event(Did.ALLOWED, grants={"contact.email": False}, **base)
     if plain == "order completed":
         return Event(
             Did.PURCHASED, lines=_lines(properties), order=_id(properties, "order_id"), decision=decision,
