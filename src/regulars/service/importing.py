@@ -94,7 +94,7 @@ FOR_THE_NEW = (
     "--granted counts for customers who are new to the retailer; whoever was there already allows what she said herself "
     "(POST /v1/consent)"
 )
-#: What to say of such grants.
+#: What to say of grants that allow contact and open no channel.
 UNHEARD = (
     "contact is allowed, but no channel is open: add --granted contact.email, which counts for customers who are new to the "
     "retailer; for those who are there already tell POST /v1/consent"
